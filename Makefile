@@ -1,0 +1,41 @@
+# pynq-bnn: set up what is needed, then do it. `make` alone lists the targets.
+PYTHON ?= python3
+PHOTOS ?= notebooks/photos
+
+DEMO := .venv-demo
+TEST := .venv-test
+PIP  := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint test-env clean
+help:
+	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
+	@echo "make test      set up the test environment, lint and run all tests"
+	@echo "make lint      ruff alone"
+	@echo "make clean     remove what the other targets made"
+	@echo "variables: PYTHON=python3.11, PHOTOS=my/pictures"
+
+demo: $(DEMO)/ready
+	$(DEMO)/bin/pynq-bnn classify $(PHOTOS)
+	$(DEMO)/bin/pynq-bnn show $(PHOTOS) --output demo.png
+
+test: $(TEST)/ready lint
+	$(TEST)/bin/python -m pytest
+
+lint: $(TEST)/ready
+	$(TEST)/bin/ruff check pynq_bnn tests setup.py
+
+test-env: $(TEST)/ready
+
+$(DEMO)/ready: setup.py pynq_bnn/version.py
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python $(PIP) --editable .
+	@touch $@
+
+$(TEST)/ready: setup.py pynq_bnn/version.py tests/constraints.txt
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test]'
+	@touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) demo.png build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

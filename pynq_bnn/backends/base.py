@@ -1,0 +1,57 @@
+"""What every backend offers: cpu, rtl and overlay give the same integers for the same pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import BackendError
+from ..network import Network
+
+
+@dataclass(frozen=True)
+class BackendTime:
+    """Seconds of the last call: moving data to and from the device, and computing."""
+
+    transfer: float = 0.0
+    compute: float = 0.0
+
+
+class Backend(ABC):
+    """A network made ready on one kind of machine.
+
+    A backend is a context manager; :meth:`close` frees what it holds and may be called twice.
+    """
+
+    name: str
+    device: str
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.last_time = BackendTime()
+
+    @abstractmethod
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
+
+    @abstractmethod
+    def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
+        """(N, H, W, ceil(C/8)) uint8: the map behind hidden layer ``layer``, channels least significant bit first."""
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing
+        """Free what the backend holds."""
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def check_pixels(self, pixels: np.ndarray) -> None:
+        """Raise BackendError unless ``pixels`` is a (N, H, W, C) uint8 array of the network's input."""
+        expected = self.network.input.shape
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != expected:
+            found = f"{pixels.shape}, {pixels.dtype}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+            raise BackendError(f"pixels of {found}; (count, {', '.join(map(str, expected))}) uint8 fits")

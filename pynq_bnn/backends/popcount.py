@@ -1,0 +1,136 @@
+"""The same integers by XNOR and popcount on packed words, as the accelerator forms them.
+
+Slower than :mod:`.cpu` in NumPy and kept as its independent check (``verify`` compares the two layer by
+layer). Courbariaux et al. 2016, section 3: dot = 2·popcount(XNOR) − length, for 8-bit inputs plane by plane.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from ..errors import BackendError
+from ..network import BinFc, Network
+from ..network.layers import Layer
+from .base import Backend, BackendTime
+
+_BLOCK_WORDS = 1 << 20
+_BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
+
+
+def popcount(words: np.ndarray) -> np.ndarray:
+    """Ones in each uint64 word, uint8."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        return np.bitwise_count(words)
+    return _BYTE_COUNTS[words.view(np.uint8).reshape(*words.shape, 8)].sum(-1, dtype=np.uint8)
+
+
+class PopcountBackend(Backend):
+    """Layer by layer with bit operations alone; see :class:`~pynq_bnn.backends.base.Backend`."""
+
+    name = "popcount"
+    device = "CPU (NumPy, XNOR-popcount)"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self._rows = [_words(layer.weights.reshape(layer.channels_out, -1)) for layer in network.layers]
+
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        return self._run(pixels, len(self.network.layers) - 1)
+
+    def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
+        if not 0 <= layer < len(self.network.layers) - 1:
+            raise BackendError(f"layer {layer} has no map; hidden layers are 0 to {len(self.network.layers) - 2}")
+        return np.packbits(self._run(pixels, layer), axis=-1, bitorder="little")
+
+    def _run(self, pixels: np.ndarray, last: int) -> np.ndarray:
+        self.check_pixels(pixels)
+        began = time.perf_counter()
+        results = [self._one(picture, last) for picture in pixels]
+        self.last_time = BackendTime(compute=time.perf_counter() - began)
+        if results:
+            return np.stack(results)
+        shape = (0, len(self.network.output.classes))
+        return np.zeros(shape, np.int32)
+
+    def _one(self, picture: np.ndarray, last: int) -> np.ndarray:
+        """Bits (H, W, C) behind layer ``last``, or (K,) int32 scores."""
+        spec = self.network.input
+        state = self.network.input.encode(picture)
+        if spec.bits == 1:
+            state = (state > 0).astype(np.uint8)
+        for number, layer in enumerate(self.network.layers[:last + 1]):
+            planes = number == 0 and spec.bits == 8
+            windows, valid = _windows(layer, state)
+            sums = _plane_sums if planes else _xnor_sums
+            acc = sums(windows, valid, self._rows[number], spec.signed)
+            if layer.thresholds is None:
+                return acc.reshape(-1).astype(np.int32)
+            bits = (acc >= layer.thresholds).astype(np.uint8)
+            state = _or_pool(bits, layer.pool) ^ layer.invert.astype(np.uint8)
+        return state
+
+
+def _windows(layer: Layer, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H', W', fan-in) inputs of every window and which of them count (all but taps padded with nothing)."""
+    if isinstance(layer, BinFc):
+        flat = state.reshape(1, 1, -1)
+        return flat, np.ones_like(flat, np.uint8)
+    side = (layer.padding, layer.padding)
+    fill = 1 if layer.pad_value == "one" else 0
+    padded = np.pad(state, (side, side, (0, 0)), constant_values=fill)
+    valid = np.pad(np.ones(state.shape, np.uint8), (side, side, (0, 0)), constant_values=fill)
+    h, w, _ = layer.conv_shape(state.shape)
+    gathered = []
+    for array in (padded, valid):
+        taps = [array[ky:ky + (h - 1) * layer.stride + 1:layer.stride, kx:kx + (w - 1) * layer.stride + 1:layer.stride]
+                for ky in range(layer.kernel) for kx in range(layer.kernel)]
+        gathered.append(np.concatenate(taps, axis=2))
+    return gathered[0], gathered[1]
+
+
+def _words(bits: np.ndarray) -> np.ndarray:
+    """(…, ceil(n/64)) uint64 of (…, n) bits; the rest of the last word is 0."""
+    packed = np.packbits(bits, axis=-1, bitorder="little")
+    words = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 64) * 8), np.uint8)
+    words[..., :packed.shape[-1]] = packed
+    return words.view(np.uint64)
+
+
+def _matches(inputs: np.ndarray, rows: np.ndarray, combine) -> np.ndarray:
+    """(M, out) sums of popcounts of ``combine(input words, weight words)``."""
+    result = np.empty((len(inputs), len(rows)), np.int64)
+    step = max(1, _BLOCK_WORDS // rows.size)
+    for start in range(0, len(inputs), step):
+        block = inputs[start:start + step, None]
+        result[start:start + step] = popcount(combine(block, rows)).sum(-1, dtype=np.int64)
+    return result
+
+
+def _xnor_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed: bool) -> np.ndarray:
+    """dot = valid − 2·popcount(XOR over the valid inputs)."""
+    shape = windows.shape[:2]
+    inputs, mask = (_words(a).reshape(-1, rows.shape[1]) for a in (windows, valid))
+    pairs = np.concatenate([inputs, mask], axis=1)
+    words = rows.shape[1]
+    differ = _matches(pairs, rows, lambda x, w: (x[..., :words] ^ w) & x[..., words:])
+    count = popcount(mask).sum(-1, dtype=np.int64)[:, None]
+    return (count - 2 * differ).reshape(*shape, -1)
+
+
+def _plane_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed: bool) -> np.ndarray:
+    """Σ ±q from the bit planes of q, the most significant first; the sign bit of int8 counts −1."""
+    shape = windows.shape[:2]
+    acc = np.zeros((shape[0] * shape[1], len(rows)), np.int64)
+    for plane in range(7, -1, -1):
+        bits = _words(((windows >> plane) & 1).astype(np.uint8)).reshape(-1, rows.shape[1])
+        part = 2 * _matches(bits, rows, np.bitwise_and) - popcount(bits).sum(-1, dtype=np.int64)[:, None]
+        acc = 2 * acc + (-part if plane == 7 and signed else part)
+    return acc.reshape(*shape, -1)
+
+
+def _or_pool(bits: np.ndarray, pool: int) -> np.ndarray:
+    h, w = bits.shape[0] // pool, bits.shape[1] // pool
+    tiles = bits[:h * pool, :w * pool].reshape(h, pool, w, pool, -1)
+    return tiles.max(axis=(1, 3))

@@ -1,0 +1,178 @@
+"""``classify(image)`` and the :class:`Classifier` behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+
+from ..backends import create_backend
+from ..errors import ImageError, NetworkError
+from ..interop.old_preprocessing import bnn_pynq_pixels
+from ..network import InputSpec, Network
+from ..zoo import find_network
+from .preprocess import Picture, network_input
+from .result import BatchResult, Result, Timing, batch_result, single_results
+from .verify import VerifyReport, verify_backend
+
+# Pictures of a list are made ready in groups, so that a long list of photos needs little memory.
+_GROUP = 256
+# Preprocessing of BNN-PYNQ, and whether it goes by way of 64 pixels.
+BNN_PYNQ_FITS = {"bnn-pynq": False, "bnn-pynq-64": True}
+
+
+class Classifier:
+    """A network on a backend, ready to classify.
+
+    Parameters
+    ----------
+    network : str, path or Network
+        The name of a shipped network (``pynq_bnn.zoo.shipped()``), the path of a ``.bnn`` file, or a
+        network in memory.
+    backend : str
+        "auto": the board's overlay when there is one, else "cpu".
+    fit : str, optional
+        How pictures of another size are fitted, instead of the network's own rule: "letterbox",
+        "crop", "stretch" or "digit"; for 32×32 colour networks also "bnn-pynq", the preprocessing of
+        that project, and "bnn-pynq-64", the same by way of 64 pixels.
+
+    Raises
+    ------
+    PynqBnnError
+        The network cannot be found or read, or the backend cannot be had.
+
+    Examples
+    --------
+    >>> with Classifier("cnv-cifar10") as classifier:
+    ...     print(classifier.classify("cat.jpg").label)
+    """
+
+    def __init__(self, network: Union[str, Path, Network] = "cnv-cifar10", backend: str = "auto", *,
+                 fit: str | None = None) -> None:
+        self.network = network if isinstance(network, Network) else find_network(network)
+        self._prepare = _preparation(self.network.input, fit)
+        self.backend = create_backend(backend, self.network)
+        self.timing = Timing()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.network.output.classes
+
+    def classify(self, image: Union[Picture, Sequence[Picture]]) -> Union[Result, list[Result], BatchResult]:
+        """Classify one picture, a list of them, or an array of many.
+
+        Parameters
+        ----------
+        image : path, PIL image, (H, W) or (H, W, C) uint8 array; a list of these; or (N, H, W, C) uint8
+
+        Returns
+        -------
+        Result
+            For one picture; a list of them for a list; for an (N, H, W, C) array a :class:`BatchResult`.
+
+        Raises
+        ------
+        ImageError
+            A picture cannot be read, or an array has another type or shape.
+        """
+        self._require_open()
+        if isinstance(image, np.ndarray) and image.ndim == 4:
+            return self._classify_array(image)
+        if isinstance(image, (list, tuple)):
+            return self._classify_list(list(image))
+        return self._classify_list([image])[0]
+
+    def _classify_list(self, pictures: list[Picture]) -> list[Result]:
+        began, prepared, moved, computed = time.perf_counter(), 0.0, 0.0, 0.0
+        results: list[Result] = []
+        for start in range(0, len(pictures), _GROUP):
+            group_began = time.perf_counter()
+            pixels = np.stack([self._prepare(p) for p in pictures[start:start + _GROUP]])
+            prepared += time.perf_counter() - group_began
+            results += single_results(self.network.output, self.backend.scores(pixels), pixels)
+            moved += self.backend.last_time.transfer
+            computed += self.backend.last_time.compute
+        self.timing = Timing(len(pictures), prepared, moved, computed, time.perf_counter() - began)
+        return results
+
+    def _classify_array(self, pictures: np.ndarray) -> BatchResult:
+        began = time.perf_counter()
+        pixels = self._fit_array(pictures)
+        prepared = time.perf_counter() - began
+        result = batch_result(self.network.output, self.backend.scores(pixels))
+        last = self.backend.last_time
+        self.timing = Timing(len(pixels), prepared, last.transfer, last.compute, time.perf_counter() - began)
+        return result
+
+    def _fit_array(self, pictures: np.ndarray) -> np.ndarray:
+        shape = self.network.input.shape
+        if pictures.shape[1:] == shape and pictures.dtype == np.uint8:
+            return np.ascontiguousarray(pictures)
+        if pictures.dtype != np.uint8 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape[1:]:
+            raise ImageError(f"an array of shape {pictures.shape}, {pictures.dtype}; pictures are uint8,"
+                             " (count, height, width, 1 or 3)")
+        fitted = [self._prepare(p) for p in pictures]
+        return np.stack(fitted) if fitted else np.zeros((0, *shape), np.uint8)
+
+    def verify(self, images: int = 8, pixels: np.ndarray | None = None) -> VerifyReport:
+        """Check the backend: the golden image first, then every layer's map against an independent engine.
+
+        Parameters
+        ----------
+        images : int
+            Number of noise pictures when no ``pixels`` are given.
+        pixels : (N, H, W, C) uint8, optional
+        """
+        self._require_open()
+        return verify_backend(self.backend, images, pixels)
+
+    def _require_open(self) -> None:
+        if self.backend is None:
+            raise NetworkError("this Classifier is closed; make a new one")
+
+    def close(self) -> None:
+        """Free the backend; the classifier cannot be used after it."""
+        if self.backend is not None:
+            self.backend.close()
+        self.backend = None
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _preparation(spec: InputSpec, fit: str | None) -> Callable[[Picture], np.ndarray]:
+    """The function from a picture to the pixels of the network's input."""
+    if fit in BNN_PYNQ_FITS:
+        if spec.shape != (32, 32, 3):
+            raise NetworkError(f"{fit!r} makes 32×32 colour pictures, the network takes {spec.shape}")
+        return partial(bnn_pynq_pixels, via_64=BNN_PYNQ_FITS[fit])
+    return partial(network_input, spec=spec if fit is None else replace(spec, fit=fit))
+
+
+@lru_cache(maxsize=1)
+def _kept_classifier(network: Union[str, Path], backend: str) -> Classifier:
+    return Classifier(network, backend)
+
+
+def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path, Network] = "cnv-cifar10",
+             backend: str = "auto") -> Union[Result, list[Result], BatchResult]:
+    """Classify pictures with a shipped network, a ``.bnn`` file or a network in memory.
+
+    The classifier of the last network named is kept, so that calls in a row load it once. See
+    :meth:`Classifier.classify` for what ``image`` may be and what comes back.
+
+    >>> classify("cat.jpg").label
+    'cat'
+    """
+    if isinstance(network, Network):
+        with Classifier(network, backend) as classifier:
+            return classifier.classify(image)
+    return _kept_classifier(network, backend).classify(image)

@@ -1,0 +1,116 @@
+"""Pictures of results, drawn with Pillow alone so that they work on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .preprocess import Picture, read_picture
+from .result import Result
+
+_SIDE, _GAP, _BAR_HEIGHT, _BAR_WIDTH = 224, 16, 20, 200
+_INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
+
+
+def _font(size: int) -> ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:  # Pillow before 10.1 has one fixed size
+        return ImageFont.load_default()
+
+
+def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str], bars: int = 10) -> Image.Image:
+    """One row a picture: the photo, the pixels the network saw, and its probabilities as bars.
+
+    Parameters
+    ----------
+    items : pairs of a picture and its result
+    titles : a heading for each row
+    bars : int
+        Show at most this many classes, the best ones.
+    """
+    rows = [_row(picture, result, title, bars) for (picture, result), title in zip(items, titles)]
+    width = max(row.width for row in rows)
+    canvas = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        canvas.paste(row, (0, top))
+        top += row.height
+    return canvas
+
+
+def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image:
+    count = min(bars, len(result.classes))
+    names = _font(14)
+    name_width = max(int(names.getlength(_short(c))) for c in result.classes) + _GAP
+    height = max(_SIDE, count * (_BAR_HEIGHT + 2)) + 2 * _GAP + 24
+    width = 2 * (_SIDE + _GAP) + name_width + _BAR_WIDTH + 80 + _GAP
+    canvas = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(canvas)
+    draw.text((_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
+    photo = read_picture(picture).convert("RGB")
+    photo.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    canvas.paste(photo, (_GAP, 40))
+    seen = Image.fromarray(result.input_image.squeeze())
+    seen = seen.resize((_SIDE, _SIDE * seen.height // seen.width), Image.Resampling.NEAREST)
+    canvas.paste(seen.convert("RGB").crop((0, 0, _SIDE, _SIDE)), (2 * _GAP + _SIDE, 40))
+    _bars(draw, result, (3 * _GAP + 2 * _SIDE, 40), name_width, count)
+    return canvas
+
+
+def _bars(draw: ImageDraw.ImageDraw, result: Result, corner: tuple[int, int], name_width: int, count: int) -> None:
+    left, top = corner
+    for name, probability in result.top(count):
+        colour = _BEST if name == result.label else _BAR
+        draw.text((left, top + 1), _short(name), _INK, _font(14))
+        draw.rectangle((left + name_width, top, left + name_width + round(probability * _BAR_WIDTH),
+                        top + _BAR_HEIGHT - 4), colour)
+        draw.text((left + name_width + round(probability * _BAR_WIDTH) + 6, top + 1), f"{probability:.1%}", _SOFT,
+                  _font(12))
+        top += _BAR_HEIGHT + 2
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else name[:17] + "…"
+
+
+def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) -> Image.Image:
+    """A confusion matrix, true classes down, answers across; the darker, the larger the share of the row.
+
+    matrix : (K, K) int counts.
+    """
+    count = len(classes)
+    side = max(8, min(56, 1200 // count))
+    names, numbers = _font(min(14, side)), _font(max(8, side // 4))
+    margin = max(int(names.getlength(_short(c))) for c in classes) + 4 * _GAP
+    canvas = Image.new("RGB", (margin + count * side + _GAP, margin + count * side + 3 * _GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+    draw.text((_GAP, _GAP), title, _INK, _font(17))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    for i, name in enumerate(classes):
+        draw.text((_GAP, margin + i * side + side // 3), _short(name), _INK, names)
+        _vertical(canvas, _short(name), (margin + i * side + side // 3, margin - 8), names)
+        for j in range(count):
+            x, y = margin + j * side, margin + i * side
+            shade = tuple(round(255 - shares[i, j] * (255 - c)) for c in (47, 126, 216))
+            draw.rectangle((x, y, x + side - 2, y + side - 2), shade)
+            if side >= 24 and matrix[i, j]:
+                draw.text((x + side / 2, y + side / 2), str(matrix[i, j]), "white" if shares[i, j] > 0.5 else _INK,
+                          numbers, anchor=_anchor(numbers))
+    draw.text((_GAP, margin + count * side + _GAP), "rows: true class, columns: answer of the network", _SOFT,
+              _font(13))
+    return canvas
+
+
+def _anchor(font: ImageFont.ImageFont) -> str | None:
+    """Centre numbers where the font knows anchors (bitmap fonts of old Pillow do not)."""
+    return "mm" if isinstance(font, ImageFont.FreeTypeFont) else None
+
+
+def _vertical(canvas: Image.Image, text: str, bottom: tuple[int, int], font: ImageFont.ImageFont) -> None:
+    label = Image.new("RGB", (int(font.getlength(text)) + 4, 20), "white")
+    ImageDraw.Draw(label).text((0, 0), text, _INK, font)
+    turned = label.rotate(90, expand=True)
+    canvas.paste(turned, (bottom[0], bottom[1] - turned.height))

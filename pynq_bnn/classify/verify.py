@@ -1,0 +1,96 @@
+"""Does a backend give the right integers, and if not, where do they first differ?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backends import Backend, CpuBackend, PopcountBackend
+
+NOISE_SEED = 64
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two backends differ; ``layer`` is −1 for the golden image's scores."""
+
+    layer: int
+    image: int
+    position: tuple[int, ...]
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        names = ("y", "x", "channel") if len(self.position) == 3 else ("class",)
+        place = ", ".join(f"{name} {value}" for name, value in zip(names, self.position))
+        where = "golden image" if self.layer < 0 else f"layer {self.layer}, image {self.image}"
+        return f"{where}, {place}: {self.found} instead of {self.expected}"
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Outcome of a verification; ``reference`` is the engine compared against.
+
+    golden : whether the file held a golden image.
+    images, layers : how many pictures went through how many layers.
+    difference : the first difference, or None when all is equal.
+    """
+
+    backend: str
+    reference: str
+    golden: bool
+    images: int
+    layers: int
+    difference: Difference | None
+
+    @property
+    def ok(self) -> bool:
+        return self.difference is None
+
+
+def verify_backend(backend: Backend, images: int = 8, pixels: np.ndarray | None = None) -> VerifyReport:
+    """Run the golden image, then compare every layer's map and the scores, first layer first.
+
+    The reference is the cpu backend; the cpu backend itself is held against the XNOR-popcount engine.
+    """
+    network = backend.network
+    if pixels is None:
+        rng = np.random.default_rng(NOISE_SEED)
+        pixels = rng.integers(0, 256, (images, *network.input.shape), dtype=np.uint8)
+    reference = (PopcountBackend if isinstance(backend, CpuBackend) else CpuBackend)(network)
+    difference = _golden_difference(backend)
+    if difference is None:
+        difference = _first_difference(backend, reference, pixels)
+    return VerifyReport(backend.name, reference.name, network.golden is not None, len(pixels), len(network.layers),
+                        difference)
+
+
+def _golden_difference(backend: Backend) -> Difference | None:
+    golden = backend.network.golden
+    if golden is None:
+        return None
+    return _difference(-1, golden.scores[None], backend.scores(golden.image[None]))
+
+
+def _first_difference(backend: Backend, reference: Backend, pixels: np.ndarray) -> Difference | None:
+    channels = [layer.channels_out for layer in backend.network.layers]
+    for layer in range(len(channels) - 1):
+        expected, found = (_unpack(b.map_bits(pixels, layer), channels[layer]) for b in (reference, backend))
+        difference = _difference(layer, expected, found)
+        if difference is not None:
+            return difference
+    return _difference(len(channels) - 1, reference.scores(pixels), backend.scores(pixels))
+
+
+def _unpack(packed: np.ndarray, channels: int) -> np.ndarray:
+    return np.unpackbits(packed, axis=-1, bitorder="little")[..., :channels]
+
+
+def _difference(layer: int, expected: np.ndarray, found: np.ndarray) -> Difference | None:
+    places = np.argwhere(expected != found)
+    if not len(places):
+        return None
+    image, *position = (int(value) for value in places[0])
+    index = (image, *position)
+    return Difference(layer, image, tuple(position), int(expected[index]), int(found[index]))

@@ -1,0 +1,173 @@
+"""The command ``pynq-bnn``: parses arguments, hands over to ``commands``, turns errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from .backends import BACKENDS
+from .classify.classifier import BNN_PYNQ_FITS
+from .commands import classifying, judging, listing, making, measuring
+from .errors import PynqBnnError
+from .network.spec import FITS
+from .version import __version__
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status (0, 1: verification failed, 2: error)."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    arguments = build_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except PynqBnnError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("out of memory; classify fewer or smaller pictures at a time, or train with a smaller --batch")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _fail(message: str) -> int:
+    print(f"pynq-bnn: {message}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="pynq-bnn", description="Binarized neural networks, from training to gates.")
+    parser.add_argument("--version", action="version", version=f"pynq-bnn {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_classify, _add_show, _add_evaluate, _add_verify, _add_networks, _add_info, _add_train,
+                _add_compile, _add_import, _add_bench):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, run, help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _network_options(parser: argparse.ArgumentParser, positional: bool) -> None:
+    what = "name of a shipped network (see: pynq-bnn networks) or path of a .bnn file"
+    if positional:
+        parser.add_argument("network", metavar="NETWORK", help=what)
+    else:
+        parser.add_argument("--network", metavar="NETWORK", default="cnv-cifar10", help=what)
+    parser.add_argument("--backend", default="auto", metavar="NAME", help=f"auto, {', '.join(BACKENDS)}")
+
+
+def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
+    parser.add_argument("--fit", choices=fits,
+                        help="how pictures of another size are fitted (default: the network's rule)")
+
+
+def _add_classify(commands) -> None:
+    parser = _command(commands, "classify", classifying.classify, "Label pictures and folders of pictures.")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
+    _network_options(parser, positional=False)
+    _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
+    parser.add_argument("--top", type=_positive, default=3, metavar="K", help="show the K best classes (3)")
+    parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
+
+
+def _add_show(commands) -> None:
+    parser = _command(commands, "show", classifying.show,
+                      "Draw pictures, what the network sees of them, and its answer, into one PNG.")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
+    _network_options(parser, positional=False)
+    _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
+    parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png)")
+
+
+def _add_evaluate(commands) -> None:
+    parser = _command(commands, "evaluate", judging.evaluate, "Measure accuracy on the test split of a data set.")
+    _network_options(parser, positional=True)
+    parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--confusion", metavar="PNG", help="also draw the confusion matrix")
+
+
+def _add_verify(commands) -> None:
+    parser = _command(commands, "verify", judging.verify,
+                      "Check a backend bit by bit: golden image, then every layer. Exit status 1 on a difference.")
+    _network_options(parser, positional=True)
+    parser.add_argument("--images", type=_positive, default=8, metavar="N", help="number of pictures (8)")
+    parser.add_argument("--data", metavar="DIR", help="take them from this data set instead of noise")
+
+
+def _add_networks(commands) -> None:
+    parser = _command(commands, "networks", listing.networks, "List the published topologies and the shipped networks.")
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_info(commands) -> None:
+    parser = _command(commands, "info", listing.info, "Say what a .bnn file holds.")
+    parser.add_argument("network", metavar="NETWORK", help="path of a .bnn file or name of a shipped network")
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_train(commands) -> None:
+    parser = _command(commands, "train", making.train, "Train a topology with Brevitas (needs the extra 'train').")
+    parser.add_argument("network", metavar="NETWORK", help="name of a published topology or path of a .json table")
+    parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
+    parser.add_argument("--out", required=True, metavar="DIR", help="directory for checkpoints, CSV and curves")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _fit_option(parser, FITS)
+    for flag, kind, help in making.CONFIG_OPTIONS:
+        default = making.config_default(flag)
+        if kind is bool:
+            parser.add_argument(f"--{flag}", action=argparse.BooleanOptionalAction, help=help)
+        elif isinstance(kind, tuple):
+            parser.add_argument(f"--{flag}", choices=kind, help=f"{help} ({default})")
+        else:
+            parser.add_argument(f"--{flag}", type=kind, metavar="N", help=f"{help} ({default})")
+
+
+def _add_compile(commands) -> None:
+    parser = _command(commands, "compile", making.compile,
+                      "Fold a checkpoint into a .bnn file (needs the extra 'train').")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT",
+                        help="the --out directory of a training, or a .pt file in it")
+    parser.add_argument("-o", "--output", required=True, metavar="NAME.bnn")
+
+
+def _add_import(commands) -> None:
+    parser = _command(commands, "import", making.import_bnn_pynq, "Convert a BNN-PYNQ parameter folder to a .bnn file.")
+    parser.add_argument("folder", metavar="FOLDER", help="cnvW1A1 or lfcW1A1 parameters with classes.txt beside them")
+    parser.add_argument("-o", "--output", required=True, metavar="NAME.bnn")
+
+
+def _add_bench(commands) -> None:
+    parser = _command(commands, "bench", measuring.bench, "Measure speed on this machine.")
+    parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
+                        help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
+    group.add_argument("--train", action="store_true", help="compare a training step with the stock Brevitas CNV's")
+    parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
+    parser.add_argument("--json", action="store_true")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
+    return value

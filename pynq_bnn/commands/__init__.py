@@ -1,0 +1,1 @@
+"""What each command of ``pynq-bnn`` does with its parsed arguments."""

@@ -1,0 +1,76 @@
+"""``classify`` and ``show``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..classify.classifier import Classifier
+from ..classify.pictures import result_picture
+from ..classify.result import Result
+from ..data.datasets import picture_paths
+from ..errors import ImageError
+from ..files import write_atomically
+from ..progress import progress
+
+
+def classify(arguments: argparse.Namespace) -> int:
+    """Label every picture; one that cannot be read is named on stderr and makes the exit status 2."""
+    answers, failed = _classify_paths(arguments)
+    if arguments.json:
+        rows = [_plain(path, result, arguments.top) for path, result in answers]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        width = max((len(str(path)) for path, _ in answers), default=0)
+        for path, result in answers:
+            best = ", ".join(f"{name} {probability:.1%}" for name, probability in result.top(arguments.top))
+            print(f"{path!s:<{width}}  {result.label:<12}  {best}")
+    return 2 if failed else 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Draw every picture's row into one PNG."""
+    answers, failed = _classify_paths(arguments)
+    if answers:
+        picture = result_picture(answers, [path.name for path, _ in answers])
+        write_atomically(arguments.output, lambda partial: picture.save(partial, format="PNG"))
+        print(f"wrote {arguments.output}")
+    return 2 if failed else 0
+
+
+def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Result]], int]:
+    paths = _expand(arguments.paths)
+    answers, failed = [], 0
+    with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
+        for path in progress(paths, "classify", least=10):
+            try:
+                answers.append((path, classifier.classify(path)))
+            except ImageError as error:
+                failed += 1
+                print(f"pynq-bnn: {error}", file=sys.stderr)
+    return answers, failed
+
+
+def _expand(names: list[str]) -> list[Path]:
+    """Files as they are, folders as the pictures below them."""
+    paths: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        found = picture_paths(path)
+        if not found:
+            raise ImageError(f"{path}: no picture in this folder or below it")
+        paths += found
+    return paths
+
+
+def _plain(path: Path, result: Result, k: int) -> dict[str, Any]:
+    return {"path": str(path), "label": result.label, "index": result.index, "confidence": result.confidence,
+            "top": [{"label": name, "probability": probability} for name, probability in result.top(k)],
+            "scores": result.scores.tolist(), "native_scores": result.native_scores.tolist(),
+            "logits": result.logits.tolist(), "probabilities": result.probabilities.tolist()}

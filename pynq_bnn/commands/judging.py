@@ -1,0 +1,63 @@
+"""``evaluate`` and ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+
+from ..classify.classifier import Classifier
+from ..classify.evaluate import evaluate as evaluate_classifier
+from ..classify.pictures import confusion_picture
+from ..data.datasets import load_dataset
+from ..errors import DataError
+from ..files import write_atomically
+from ..progress import progress
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print top-1 and top-5 on the data set's test split."""
+    with Classifier(arguments.network, arguments.backend) as classifier:
+        data = _dataset(arguments, classifier)
+        outcome = evaluate_classifier(classifier, data, lambda starts: progress(starts, "evaluate"))
+        answer = {"network": classifier.network.name, "backend": classifier.backend.name, "dataset": data.name,
+                  "split": outcome.split, "images": outcome.images, "top1": outcome.top1, "top5": outcome.top5,
+                  "unanswered": outcome.unanswered, "seconds": round(outcome.seconds, 3)}
+    title = (f"{answer['network']} on {answer['dataset']} ({answer['split']}):"
+             f" {outcome.top1:.2%} top-1, {outcome.images} images")
+    if arguments.confusion:
+        picture = confusion_picture(outcome.confusion, classifier.classes, title)
+        write_atomically(arguments.confusion, lambda partial: picture.save(partial, format="PNG"))
+    if arguments.json:
+        print(json.dumps(answer))
+    else:
+        print(f"{title}, {outcome.top5:.2%} top-5, {outcome.images / outcome.seconds:.0f} images/s"
+              f" ({answer['backend']})")
+    return 0
+
+
+def _dataset(arguments: argparse.Namespace, classifier: Classifier):
+    return load_dataset(arguments.data, classifier.network.input, parts="test",
+                        progress=lambda paths: progress(paths, "read", least=100))
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Print equality, or the first layer and position that differ (exit status 1)."""
+    with Classifier(arguments.network, arguments.backend) as classifier:
+        pixels = _some_pictures(arguments, classifier) if arguments.data else None
+        report = classifier.verify(arguments.images, pixels)
+    if not report.ok:
+        print(f"{classifier.network.name}: {report.backend} differs from {report.reference}: {report.difference}")
+        return 1
+    golden = "golden image and " if report.golden else ""
+    print(f"{classifier.network.name}: {golden}{report.images} images through {report.layers} layers,"
+          f" {report.backend} equals {report.reference} in every bit")
+    return 0
+
+
+def _some_pictures(arguments: argparse.Namespace, classifier: Classifier) -> np.ndarray:
+    _, split = _dataset(arguments, classifier).evaluation_split()
+    if not len(split):
+        raise DataError(f"{arguments.data} holds no picture")
+    return split.images[:arguments.images]

@@ -1,0 +1,79 @@
+"""``networks`` and ``info``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+
+from ..network import Network
+from ..zoo import TOPOLOGIES, find_network, shipped
+
+
+def networks(arguments: argparse.Namespace) -> int:
+    """List every published topology with its size; a mark says which ship trained."""
+    files = shipped()
+    rows = []
+    for name in [*TOPOLOGIES, *(n for n in files if n not in TOPOLOGIES)]:
+        row = _topology_row(name) if name in TOPOLOGIES else _network_row(find_network(name))
+        rows.append({"name": name, **row, "shipped": name in files})
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    print(f"{'name':<20}{'input':>10}{'layers':>8}{'weight bits':>14}{'MAC/image':>14}{'largest map':>14}  trained")
+    for row in rows:
+        shape = "×".join(map(str, row["input"]))
+        print(f"{row['name']:<20}{shape:>10}{row['layers']:>8}{row['weight_bits']:>14,}{row['macs']:>14,}"
+              f"{row['largest_map_bits']:>14,}  {'ships' if row['shipped'] else '-'}")
+    return 0
+
+
+def _topology_row(name: str) -> dict[str, Any]:
+    topology = TOPOLOGIES[name]
+    table = topology.layer_table()
+    return {"title": topology.title, "input": list(topology.input_shape), "input_bits": topology.input_bits,
+            "layers": len(table), "weight_bits": sum(row.weight_bits for row in table),
+            "macs": sum(row.macs for row in table), "largest_map_bits": max(row.map_bits for row in table[:-1])}
+
+
+def _network_row(network: Network) -> dict[str, Any]:
+    maps = [int(np.prod(layer.output_shape(shape))) for layer, shape in network.walk()]
+    return {"title": network.provenance.get("topology", ""), "input": list(network.input.shape),
+            "input_bits": network.input.bits, "layers": len(network.layers), "weight_bits": network.weight_bits,
+            "macs": network.macs, "largest_map_bits": max(maps[:-1], default=0)}
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Describe a network: input, layers, classes, provenance."""
+    network = find_network(arguments.network)
+    layers = [_layer_row(network, number) for number in range(len(network.layers))]
+    if arguments.json:
+        print(json.dumps({"name": network.name, **_network_row(network), "classes": list(network.output.classes),
+                          "decision": network.output.decision, "temperature": network.output.temperature,
+                          "fit": network.input.fit, "golden": network.golden is not None, "layer_table": layers,
+                          "provenance": network.provenance}, ensure_ascii=False, indent=1))
+        return 0
+    spec, output = network.input, network.output
+    print(f"{network.name}: {network.weight_bits:,} weight bits, {network.macs:,} MAC an image")
+    print(f"input    {spec.height}×{spec.width}×{spec.channels}, {spec.bits}-bit codes {spec.codes.min()}…"
+          f"{spec.codes.max()}, other sizes by {spec.fit} on grey {spec.background}")
+    for row in layers:
+        print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
+    print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
+    for key, value in network.provenance.items():
+        print(f"{key}: {value}")
+    return 0
+
+
+def _layer_row(network: Network, number: int) -> dict[str, Any]:
+    layer, shape = list(network.walk())[number]
+    if layer.kind == "bin_fc":
+        what = f"{layer.fan_in} inputs"
+    else:
+        what = f"{layer.kernel}×{layer.kernel}×{shape[2]} stride {layer.stride}"
+        what += f" pad {layer.padding} ({layer.pad_value})" if layer.padding else ""
+        what += f" pool {layer.pool}" if layer.pool > 1 else ""
+    return {"number": number, "type": layer.kind, "what": what,
+            "output": "×".join(map(str, layer.output_shape(shape))), "weight_bits": layer.weights.size}

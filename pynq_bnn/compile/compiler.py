@@ -1,0 +1,135 @@
+"""From a checkpoint to a :class:`~pynq_bnn.network.Network`: extract, fold, pack, check against torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import brevitas
+import numpy as np
+import torch
+from torch import nn
+
+from ..backends.cpu import CpuBackend
+from ..errors import NetworkError, TrainError
+from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec
+from ..train.checkpoint import input_spec, load_checkpoint, restore_model
+from ..train.model import BinaryChain, ConvBlock
+from ..version import __version__
+from ..zoo.topology import Topology
+from .fold import fold_block, fold_head
+
+CHECK_IMAGES = 16
+
+
+def compile_checkpoint(path: str | Path, name: str | None = None) -> Network:
+    """Fold the checkpoint at ``path`` (a file, or a training directory) into integers.
+
+    The result is run against the torch model on pictures of noise; any difference is an error.
+
+    Raises
+    ------
+    TrainError
+        The checkpoint is missing, damaged or contradicts itself, or torch and integers differ.
+    """
+    state = load_checkpoint(path)
+    model, topology = restore_model(state, str(path))
+    try:
+        spec = input_spec(topology, state.get("fit", "letterbox"))
+        network = pack_model(model, topology, spec, tuple(state["classes"]), name=name or topology.name,
+                             temperature=float(state.get("temperature", 1.0)), provenance=_provenance(state))
+    except NetworkError as error:
+        raise TrainError(f"{path}: {error}") from None
+    return with_golden(network, model)
+
+
+def pack_model(model: BinaryChain, topology: Topology, spec: InputSpec, classes: tuple[str, ...], *, name: str,
+               temperature: float = 1.0, provenance: dict[str, Any] | None = None) -> Network:
+    """The folded network of a model in eval mode, without a golden image."""
+    shape, layers = spec.shape, []
+    bound = spec.largest_code
+    for block in model.blocks:
+        layer = _pack_block(block, shape, bound, first_8_bit=not layers and spec.bits == 8)
+        shape, bound = layer.output_shape(shape), 1
+        layers.append(layer)
+    layers.append(BinFc(_bits(model.head.fc)))
+    scale, offset = fold_head(model.head.norm)
+    return Network(name, spec, tuple(layers), OutputSpec(classes, scale, offset, temperature), provenance or {})
+
+
+def _pack_block(block: nn.Module, shape: tuple[int, int, int], largest: int, first_8_bit: bool) -> Layer:
+    weights = _bits(block.conv if isinstance(block, ConvBlock) else block.fc)
+    zeros = np.zeros(len(weights), np.int32)
+    if isinstance(block, ConvBlock):
+        row = block.row
+        kind, extra = (FpConv, {}) if first_8_bit else (BinConv, {"pad_value": row.pad_value})
+        layer = kind(weights, zeros, zeros.astype(bool), row.stride, row.padding, row.pool, **extra)
+        h, w, c = (layer.output_shape if row.order == "pool-sign" else layer.conv_shape)(shape)
+        seen = (c, h, w)
+    else:
+        layer = BinFc(weights, zeros, zeros.astype(bool))
+        seen = (layer.channels_out,)
+    folded = fold_block(block, seen, layer.fan_in * largest)
+    weights = weights ^ folded.flip.reshape(-1, *(1 for _ in weights.shape[1:]))
+    return replace(layer, weights=weights, thresholds=folded.thresholds, invert=folded.invert)
+
+
+def _bits(layer: nn.Module) -> np.ndarray:
+    """Weight bits as (out, ky, kx, cin) or (out, in), from Brevitas' own quantized weight."""
+    with torch.no_grad():
+        weights = layer.quant_weight().value
+    if not bool((weights.abs() == 1).all()):
+        raise TrainError("a quantized weight is not ±1; the layer's weight quantizer is not binary")
+    bits = (weights > 0).to(torch.uint8)
+    return (bits.permute(0, 2, 3, 1) if bits.dim() == 4 else bits).contiguous().numpy()
+
+
+def with_golden(network: Network, model: BinaryChain) -> Network:
+    """Add the golden image; its scores come from torch and must be what the integers give.
+
+    Raises
+    ------
+    TrainError
+        When the folded network and the torch model differ on any of the check pictures.
+    """
+    pixels = check_pictures(network.input.shape, CHECK_IMAGES)
+    expected = torch_scores(model, network.input, pixels)
+    found = CpuBackend(network).scores(pixels)
+    wrong = np.flatnonzero((expected != found).any(axis=1))
+    if len(wrong):
+        raise TrainError(f"torch and the folded network differ on {len(wrong)} of {CHECK_IMAGES} check pictures;"
+                         " please report this with the checkpoint")
+    return replace(network, golden=Golden(pixels[0], found[0]))
+
+
+@torch.no_grad()
+def torch_scores(model: BinaryChain, spec: InputSpec, pixels: np.ndarray) -> np.ndarray:
+    """(N, K) int32 scores of the torch model in float32, contiguous on the CPU."""
+    q = torch.from_numpy(spec.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    model = model.eval().to(memory_format=torch.contiguous_format)
+    for block in model.blocks:
+        q = block(q)
+    return model.head.accumulate(q).numpy().astype(np.int32)
+
+
+def check_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """Pictures of coloured waves and noise, (count, H, W, C) uint8, the same on every machine and day."""
+    h, w, c = shape
+    rng = np.random.Generator(np.random.PCG64(2016))
+    y, x = np.mgrid[0:h, 0:w][..., None]
+    pictures = []
+    for _ in range(count):
+        # Triangle waves in integers: no libm, so no last-digit differences between machines.
+        step_y, step_x = rng.integers(-24, 25, (2, c))
+        wave = np.abs((y * step_y + x * step_x + rng.integers(0, 512, c)) % 512 - 256)
+        pictures.append(np.clip(wave + rng.integers(-64, 64, shape), 0, 255))
+    return np.stack(pictures).astype(np.uint8)
+
+
+def _provenance(state: dict[str, Any]) -> dict[str, Any]:
+    """How the network was made, in plain values for the file's header."""
+    known = ("dataset", "epoch", "validation_accuracy", "test_accuracy", "training_seconds", "device")
+    return {"made_by": f"pynq-bnn {__version__}", "topology": state["topology"].get("title", ""),
+            "torch": torch.__version__, "brevitas": brevitas.__version__,
+            **{key: state[key] for key in known if key in state}, "training": state["config"]}

@@ -1,0 +1,42 @@
+"""The errors a user can act on; every message says what was given, what fits and what to do next."""
+
+
+class PynqBnnError(Exception):
+    """Base of every error that pynq-bnn raises on purpose."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a foreign error's message, or its kind where it has none; for use in our own."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+class ImageError(PynqBnnError):
+    """A picture cannot be read or has a shape or type that no network takes."""
+
+
+class NetworkFileError(PynqBnnError):
+    """A ``.bnn`` file is damaged, of another version, or holds a field out of range."""
+
+
+class NetworkError(PynqBnnError):
+    """A network or topology table contradicts itself or asks for something unsupported."""
+
+
+class DataError(PynqBnnError):
+    """A data set directory is missing files or has the wrong layout."""
+
+
+class TrainError(PynqBnnError):
+    """A training, checkpoint or compilation cannot go on."""
+
+
+class ImportFolderError(PynqBnnError):
+    """A foreign parameter folder cannot be converted."""
+
+
+class BackendError(PynqBnnError):
+    """A backend is missing, cannot start, or does not fit the network."""
+
+
+class OutputError(PynqBnnError):
+    """A result cannot be written."""

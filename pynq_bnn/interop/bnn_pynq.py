@@ -1,0 +1,277 @@
+"""BNN-PYNQ parameter folders (cnvW1A1, lfcW1A1) to networks.
+
+A folder holds ``L-P-weights.bin`` and ``L-P-thres.bin`` for layer L and processing element P, little-endian
+64-bit words, and ``classes.txt``. With NF = neurons / PE and SF = inputs / SIMD:
+
+- weights word ``nf·SF + sf``, bit i, is synapse ``sf·SIMD + i`` of neuron ``nf·PE + P``; 1 is +1, 0 is −1;
+- threshold word ``nf`` belongs to neuron ``nf·PE + P``; its output bit is ``threshold < popcount(XNOR)``;
+- a short file reads as zeros past its end.
+
+With n inputs, acc = 2·popcount − n, so the bit is ``acc ≥ 2·(threshold + 1) − n``: exact, in integers.
+
+Source: Xilinx BNN-PYNQ (Umuroglu et al. 2017, "FINN", section 4), its loader ``foldedmv-offload.cpp``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ImportFolderError, NetworkError
+from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec, one_bit_codes
+from ..network.spec import check_name
+
+
+class _Matrix(NamedTuple):
+    """One layer of a folder: ``pe`` files of words that hold ``simd`` synapses each."""
+
+    inputs: int
+    neurons: int
+    simd: int
+    pe: int
+    thresholds: bool = True
+
+
+# Weight bits (neurons, inputs) uint8, and thresholds (neurons,) int64 or None.
+_Read = tuple[np.ndarray, np.ndarray | None]
+
+_CNV = (
+    _Matrix(27, 64, 3, 16), _Matrix(576, 64, 32, 32), _Matrix(576, 128, 32, 16), _Matrix(1152, 128, 32, 16),
+    _Matrix(1152, 256, 32, 4), _Matrix(2304, 256, 32, 1), _Matrix(256, 512, 4, 1), _Matrix(512, 512, 8, 1),
+    _Matrix(512, 64, 1, 4, thresholds=False),
+)
+_LFC = (_Matrix(832, 1024, 64, 32), _Matrix(1024, 1024, 32, 64), _Matrix(1024, 1024, 64, 32), _Matrix(1024, 64, 8, 16))
+_CNV_CONVS = 6
+_CNV_POOLED = (1, 3)
+_LFC_PIXELS = 28 * 28
+
+_FILE_NAME = re.compile(r"(\d{1,4})-(\d{1,4})-(weights|thres)\.bin")
+# The widest threshold register of that time, ap_fixed<24, 16>; rows that never fire hold 32767.
+_THRESHOLD_LIMIT = 2**23
+
+# The log loss of BNN-PYNQ's own cifar10 and mnist networks is least about here; no label depends on them.
+_CNV_TEMPERATURE = 72.0
+_LFC_TEMPERATURE = 85.0
+
+
+def import_folder(folder: str | Path, name: str | None = None) -> Network:
+    """The network in a BNN-PYNQ parameter folder, cnvW1A1 or lfcW1A1 as its files say.
+
+    Scores are signed sums of the last layer; ``output.native_scores`` turns them into that project's
+    popcounts, 0…512 (cnvW1A1) or 0…1024 (lfcW1A1). A network from an lfcW1A1 folder decides by the highest
+    class whose thresholded bit is set, and for class 0 when none is; its logits are ≥ 0 where the bit is set.
+
+    Parameters
+    ----------
+    folder : path
+        The folder with ``0-0-weights.bin`` and ``classes.txt`` (2 to 64 names, one a line).
+    name : str, optional
+        The network's name instead of the folder's.
+
+    Raises
+    ------
+    ImportFolderError
+        When the folder, ``classes.txt`` or a parameter file is missing, too large or makes no sense, or the
+        folder is of another network (W1A2, W2A2).
+    """
+    folder = Path(folder)
+    classes = _read_classes(folder)
+    kind, table = _recognise(folder)
+    files = _ParameterFiles(folder)
+    layers = [files.layer(number, matrix) for number, matrix in enumerate(table)]
+    parts = _build_cnv(layers, classes) if kind == "cnvW1A1" else _build_lfc(layers, classes, folder)
+    folder_name = folder.resolve().name
+    network = Network(name=folder_name if name is None else name, **parts, provenance={
+        "source": "BNN-PYNQ", "kind": kind, "folder": folder_name, "sha256": files.digest.hexdigest()})
+    return replace(network, golden=_golden(network))
+
+
+# --- reading the folder ------------------------------------------------------------------------------
+
+def _read_classes(folder: Path) -> tuple[str, ...]:
+    path = folder / "classes.txt"
+    if not folder.is_dir():
+        raise ImportFolderError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'};"
+                                " give the BNN-PYNQ folder that holds classes.txt and 0-0-weights.bin")
+    if not path.is_file():
+        raise ImportFolderError(f"{folder}: no classes.txt; give the folder that holds it beside 0-0-weights.bin,"
+                                " or write one, a class name a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImportFolderError(f"{path}: cannot be read as UTF-8 text ({error}); write one name a line") from None
+    names = tuple(line.strip() for line in lines)
+    if not 2 <= len(names) <= 64:
+        raise ImportFolderError(f"{path}: {len(names)} names; 2 to 64 fit, one a line")
+    for number, line in enumerate(names, 1):
+        try:
+            check_name(line, "class name")
+        except NetworkError as error:
+            raise ImportFolderError(f"{path}: line {number}: {error}") from None
+    return names
+
+
+def _recognise(folder: Path) -> tuple[str, tuple[_Matrix, ...]]:
+    """The kind of network and its layers, from the names and sizes of the files."""
+    try:
+        found = [(int(match[1]), int(match[2]), path) for path in sorted(folder.iterdir())
+                 if (match := _FILE_NAME.fullmatch(path.name))]
+        first = sum(path.stat().st_size for layer, _, path in found if layer == 0 and path.name.endswith("-thres.bin"))
+    except OSError as error:
+        raise ImportFolderError(f"{folder}: cannot be read ({error.strerror})") from None
+    if not found:
+        raise ImportFolderError(f"{folder}: no parameter files; a BNN-PYNQ folder holds 0-0-weights.bin and so on")
+    is_cnv = max(layer for layer, _, _ in found) >= len(_LFC)
+    kind, table = ("cnvW1A1", _CNV) if is_cnv else ("lfcW1A1", _LFC)
+    per_neuron, rest = divmod(first, table[0].neurons * 8)
+    if per_neuron in (2, 3) and not rest:
+        raise ImportFolderError(f"{folder}: 0-*-thres.bin hold {per_neuron} thresholds a neuron, for 2-bit activations"
+                                " (W1A2 or W2A2); give a W1A1 folder")
+    for layer, pe, path in found:
+        if layer >= len(table) or pe >= table[layer].pe:
+            raise ImportFolderError(f"{path}: {kind} has no such file; the folder is of another network, or two are"
+                                    " mixed; give a cnvW1A1 or lfcW1A1 folder as BNN-PYNQ ships it")
+    return kind, table
+
+
+class _ParameterFiles:
+    """Reads the files of a folder and keeps a SHA-256 over the name, size and content of each, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.digest = hashlib.sha256()
+
+    def layer(self, number: int, matrix: _Matrix) -> _Read:
+        rows, words = matrix.neurons // matrix.pe, matrix.inputs // matrix.simd
+        bits, thresholds = [], []
+        for pe in range(matrix.pe):
+            bits.append(self._weights(f"{number}-{pe}-weights.bin", rows * words, matrix.simd).reshape(rows, -1))
+            if matrix.thresholds:
+                thresholds.append(self._thresholds(f"{number}-{pe}-thres.bin", rows))
+        # Neuron nf·PE + P: the processing element is the fast index.
+        weights = np.ascontiguousarray(np.stack(bits, axis=1).reshape(matrix.neurons, matrix.inputs))
+        return weights, np.stack(thresholds, axis=1).reshape(-1) if thresholds else None
+
+    def _weights(self, name: str, count: int, simd: int) -> np.ndarray:
+        """(count, simd) uint8 bits."""
+        words = self._words(name, count)
+        bits = np.unpackbits(words.view(np.uint8).reshape(count, 8), axis=1, bitorder="little")
+        bad = bits[:, simd:].any(axis=1)
+        if bad.any():
+            raise ImportFolderError(f"{self._folder / name}: word {bad.argmax()} has bits above its {simd} synapses;"
+                                    " the file is damaged or of another network, copy the folder again")
+        return bits[:, :simd]
+
+    def _thresholds(self, name: str, count: int) -> np.ndarray:
+        values = self._words(name, count).view("<i8")
+        bad = (values < -_THRESHOLD_LIMIT) | (values >= _THRESHOLD_LIMIT)
+        if bad.any():
+            where = int(bad.argmax())
+            raise ImportFolderError(f"{self._folder / name}: word {where} is the threshold {values[where]},"
+                                    " beyond the 24 bits of BNN-PYNQ; the file is damaged, copy the folder again")
+        return values.astype(np.int64)
+
+    def _words(self, name: str, count: int) -> np.ndarray:
+        """(count,) little-endian uint64, zeros past the end of the file."""
+        path = self._folder / name
+        try:
+            if not path.is_file():
+                raise ImportFolderError(f"{path}: no such file; copy the whole folder, {name} belongs to it")
+            size = path.stat().st_size
+            if size > count * 8 or size % 8:
+                raise ImportFolderError(f"{path}: {size} bytes; up to {count} words of 8 bytes fit: the file is damaged"
+                                        " or of another network (W1A2, W2A2); give a W1A1 folder")
+            content = path.read_bytes()
+        except OSError as error:
+            raise ImportFolderError(f"{path}: cannot be read ({error.strerror})") from None
+        self.digest.update(f"{name} {size}\n".encode() + content)
+        return np.frombuffer(content.ljust(count * 8, b"\0"), "<u8")
+
+
+# --- building the network ----------------------------------------------------------------------------
+
+def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Input, layers and output of a network."""
+    built: list[Layer] = []
+    for number, (bits, thresholds) in enumerate(layers[:-1]):
+        fan_in = bits.shape[1]
+        if number == 0:  # bit = threshold < 2·acc, |q| ≤ 128
+            limits = np.clip(thresholds // 2 + 1, -128 * fan_in, 128 * fan_in + 1)
+        else:
+            limits = _signed_limits(thresholds, fan_in)
+        rule = (limits, np.zeros(len(limits), bool))
+        if number < _CNV_CONVS:
+            kind, pool = (BinConv if number else FpConv), 2 if number in _CNV_POOLED else 1
+            built.append(kind(bits.reshape(len(bits), 3, 3, fan_in // 9), *rule, pool=pool))
+        else:
+            built.append(BinFc(bits, *rule))
+    last, count = layers[-1][0], len(classes)
+    built.append(BinFc(last[:count]))
+    return {
+        "input": InputSpec(32, 32, 3, _cnv_codes(), fit="letterbox", background=255),
+        "layers": tuple(built),
+        "output": OutputSpec(classes, np.ones(count), np.zeros(count), _CNV_TEMPERATURE,
+                             native_add=last.shape[1], native_div=2),
+    }
+
+
+def _cnv_codes() -> np.ndarray:
+    """q = clamp(floor(128·(2p/255 − 1) + 1/2), −128, 127), (256,) int64, with the fraction over 510."""
+    return np.clip((512 * np.arange(256) - 65025) // 510, -128, 127)
+
+
+def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """Input, layers and output of a network; ``folder`` is for messages."""
+    first, padding_count = _without_padding(layers[0][0], folder)
+    built: list[Layer] = []
+    for bits, thresholds in ((first, layers[0][1] - padding_count), *layers[1:-1]):
+        limits = _signed_limits(thresholds, bits.shape[1])
+        built.append(BinFc(bits, limits, np.zeros(len(limits), bool)))
+    count, (bits, thresholds) = len(classes), layers[-1]
+    inputs = bits.shape[1]
+    built.append(BinFc(bits[:count]))
+    limits = _signed_limits(thresholds[:count], inputs)
+    # With no bit set BNN-PYNQ answers class 0, so that bit counts as set in any case; the logits keep its threshold.
+    decision_limits = np.concatenate([[-inputs], limits[1:]])
+    return {
+        "input": InputSpec(28, 28, 1, one_bit_codes(128), bits=1, fit="digit", background=0),
+        "layers": tuple(built),
+        "output": OutputSpec(classes, np.ones(count), -limits, _LFC_TEMPERATURE, "highest_bit", decision_limits,
+                             native_add=inputs, native_div=2),
+    }
+
+
+def _without_padding(bits: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (neurons, 784) of the real pixels, and what the padding adds to each neuron's popcount.
+
+    Padding inputs are bit 0: XNOR with their weight 1 gives 0. A last word of zeros, past the end of a short
+    file, has padding weights 0 and adds one for each.
+    """
+    padding = bits[:, _LFC_PIXELS:]
+    last_word = bits[:, -_LFC[0].simd:]
+    absent = ~last_word.any(axis=1)
+    bad = ~padding.all(axis=1) & ~absent
+    if bad.any():
+        neuron = int(bad.argmax())
+        raise ImportFolderError(f"{folder / f'0-{neuron % _LFC[0].pe}-weights.bin'}: neuron {neuron} has weights of −1"
+                                f" behind its {_LFC_PIXELS} pixels, where BNN-PYNQ pads with +1; the file is damaged or"
+                                " of a network with another input")
+    return np.ascontiguousarray(bits[:, :_LFC_PIXELS]), absent * np.int64(padding.shape[1])
+
+
+def _signed_limits(thresholds: np.ndarray, fan_in: int) -> np.ndarray:
+    """T with ``acc ≥ T`` where ``threshold < popcount``, clamped to the range of acc plus one."""
+    return np.clip(2 * (thresholds + 1) - fan_in, -fan_in, fan_in + 1)
+
+
+def _golden(network: Network) -> Golden:
+    from ..backends.cpu import CpuBackend  # reading a folder needs no backend but here
+
+    y, x, c = np.ogrid[tuple(map(slice, network.input.shape))]
+    image = ((7 * y + 5 * x + 80 * c) % 256).astype(np.uint8)
+    return Golden(image, CpuBackend(network).scores(image[None])[0])

@@ -1,0 +1,190 @@
+"""What goes into a network and what comes out: pixel codes, preprocessing, scores to labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NetworkError
+from .geometry import MAX_SIDE
+
+FITS = ("letterbox", "crop", "stretch", "digit")
+DECISIONS = ("argmax", "highest_bit")
+MAX_CLASSES = 1024
+# Logits of sums up to 2²⁴, and logits / temperature, then stay finite in float32.
+MAX_SCALE = 1e20
+TEMPERATURES = (1e-6, 1e6)
+
+
+@dataclass(frozen=True, eq=False)
+class InputSpec:
+    """The picture a network takes.
+
+    Parameters
+    ----------
+    height, width, channels : int
+        Size in pixels; 1 channel is grey, 3 are RGB in this order.
+    codes : (256,) int16
+        The input code q of each pixel value: −128…127 (signed), 0…255, or ±1 for 1-bit inputs.
+    bits : int
+        8, or 1 when every code is ±1.
+    fit : str
+        How a picture of another size is brought to this one, see ``pynq_bnn.classify.preprocess``.
+    background : int
+        Grey value, 0…255, behind transparent and letterboxed pictures.
+    """
+
+    height: int
+    width: int
+    channels: int
+    codes: np.ndarray
+    bits: int = 8
+    fit: str = "letterbox"
+    background: int = 128
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", np.asarray(self.codes))
+        _need(all(_is_int(s, 1, MAX_SIDE) for s in (self.height, self.width)),
+              f"input size {self.height!r}×{self.width!r}; sides from 1 to {MAX_SIDE} fit")
+        _need(_is_int(self.channels, 1, 3) and self.channels != 2, f"input channels {self.channels!r}; 1 or 3 fit")
+        _need(_is_int(self.bits, 1, 8) and self.bits in (1, 8), f"input bits {self.bits!r}; 1 or 8 fit")
+        _need(self.codes.shape == (256,) and self.codes.dtype.kind in "iu",
+              f"input codes of shape {self.codes.shape}, {self.codes.dtype}; 256 integers fit")
+        _need(bool(self.codes.min() >= -128 and self.codes.max() <= 255), "input codes outside −128…255")
+        object.__setattr__(self, "codes", self.codes.astype(np.int16))
+        if self.bits == 1:
+            _need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
+        else:
+            low, high = (-128, 127) if self.signed else (0, 255)
+            _need(bool(self.codes.min() >= low and self.codes.max() <= high),
+                  f"8-bit input codes outside {low}…{high}")
+        _need(self.fit in FITS, f"input fit {self.fit!r}; one of {FITS} fits")
+        _need(_is_int(self.background, 0, 255), f"input background {self.background!r}; 0 to 255 fit")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def signed(self) -> bool:
+        """Whether codes go below zero, so that the hardware reads int8 rather than uint8."""
+        return bool(self.codes.min() < 0)
+
+    @property
+    def largest_code(self) -> int:
+        """The largest |q| that the number format allows (bounds of sums follow from it)."""
+        return 1 if self.bits == 1 else 128 if self.signed else 255
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Codes q, int16, of uint8 pixels of any shape."""
+        return self.codes[pixels]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputSpec:
+    """From integer scores to a class.
+
+    ``logits = scores · scale + offset`` in float32, ``probabilities = softmax(logits / temperature)``.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Names in the order of the last layer's outputs.
+    scale, offset : (K,) float32
+        The affine map of each class.
+    temperature : float
+        Calibrates probabilities; it changes no label.
+    decision : str
+        "argmax": the first maximum of the logits. "highest_bit": the highest class index whose score
+        reaches ``class_thresholds``; index −1 when none does (imported LFC networks).
+    class_thresholds : (K,) int32 or None
+        For "highest_bit" alone.
+    native_add, native_div : int
+        ``native_scores = (scores + native_add) // native_div``, the numbers of the system a network was
+        imported from (identity when 0 and 1).
+    """
+
+    classes: tuple[str, ...]
+    scale: np.ndarray
+    offset: np.ndarray
+    temperature: float = 1.0
+    decision: str = "argmax"
+    class_thresholds: np.ndarray | None = None
+    native_add: int = 0
+    native_div: int = 1
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        _need(1 <= count <= MAX_CLASSES, f"{count} classes; 1 to {MAX_CLASSES} fit")
+        for name in self.classes:
+            check_name(name, "class name")
+        for name in ("scale", "offset"):
+            values = np.asarray(getattr(self, name), np.float32)
+            object.__setattr__(self, name, values)
+            _need(values.shape == (count,) and bool((np.abs(values) <= MAX_SCALE).all()),
+                  f"output {name} of shape {values.shape}, or beyond ±{MAX_SCALE:g}; ({count},) finite numbers fit")
+        low, high = TEMPERATURES
+        _need(bool(low <= self.temperature <= high), f"temperature {self.temperature!r}; {low:g} to {high:g} fit")
+        _need(self.decision in DECISIONS, f"decision {self.decision!r}; one of {DECISIONS} fits")
+        self._check_thresholds(count)
+        _need(_is_int(self.native_div, 1, 2**15) and _is_int(self.native_add, -(2**24), 2**24),
+              f"native_add {self.native_add!r} or native_div {self.native_div!r} out of range")
+
+    def _check_thresholds(self, count: int) -> None:
+        needed = self.decision == "highest_bit"
+        _need((self.class_thresholds is not None) == needed,
+              "class_thresholds belong to the decision 'highest_bit' and to no other")
+        if needed:
+            thresholds = np.asarray(self.class_thresholds)
+            _need(thresholds.shape == (count,) and thresholds.dtype.kind == "i"
+                  and bool(thresholds.min() >= -(2**31) and thresholds.max() < 2**31),
+                  f"class_thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) int32 fit")
+            object.__setattr__(self, "class_thresholds", thresholds.astype(np.int32))
+
+    def logits(self, scores: np.ndarray) -> np.ndarray:
+        """(N, K) float32 of (N, K) int32."""
+        return scores.astype(np.float32) * self.scale + self.offset
+
+    def indices(self, scores: np.ndarray) -> np.ndarray:
+        """(N,) int64 class indices of (N, K) int32 scores; −1 says that no class was chosen."""
+        if self.decision == "argmax":
+            return self.logits(scores).argmax(axis=1)
+        reached = scores >= self.class_thresholds
+        highest = reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1)
+        return np.where(reached.any(axis=1), highest, -1)
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """(N, K) float32, each row sums to 1."""
+        scaled = self.logits(scores) / np.float32(self.temperature)
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def native_scores(self, scores: np.ndarray) -> np.ndarray:
+        """Scores in the numbers of the system the network came from, int32."""
+        return (scores + np.int32(self.native_add)) // np.int32(self.native_div)
+
+
+def signed_codes() -> np.ndarray:
+    """q = pixel − 128, the codes of networks trained here: a padded tap (q = 0) is then mid-grey."""
+    return np.arange(-128, 128, dtype=np.int16)
+
+
+def one_bit_codes(threshold: int = 128) -> np.ndarray:
+    """q = +1 where pixel ≥ threshold, else −1."""
+    return np.where(np.arange(256) >= threshold, 1, -1).astype(np.int16)
+
+
+def check_name(name: object, what: str) -> None:
+    """A name fits one line of a terminal: 1 to 200 printable characters."""
+    _need(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable(),
+          f"{what} {name!r:.80}; 1 to 200 printable characters fit")
+
+
+def _is_int(value: object, low: int, high: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _need(condition: bool, what: str) -> None:
+    if not condition:
+        raise NetworkError(f"{what}")

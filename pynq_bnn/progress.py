@@ -1,0 +1,33 @@
+"""A progress bar where tqdm is installed, a plain count where it is not (boards)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None, least: int = 2) -> Iterable[T]:
+    """``items``, their progress shown on stderr when that is a terminal and there are ``least`` or more."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if not sys.stderr.isatty() or (total or 0) < least:
+        return items
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _count(items, what, total)
+    return tqdm(items, desc=what, total=total, leave=False)
+
+
+def _count(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    shown = 0.0
+    for number, item in enumerate(items):
+        if time.monotonic() - shown > 0.2:
+            shown = time.monotonic()
+            print(f"\r{what} {number}/{total} ", end="", file=sys.stderr, flush=True)
+        yield item
+    print("\r\033[K", end="", file=sys.stderr)

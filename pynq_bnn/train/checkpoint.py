@@ -1,0 +1,77 @@
+"""Checkpoints of a training; reading one executes nothing that is in it."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import NetworkError, TrainError, first_line
+from ..files import write_atomically
+from ..network.spec import InputSpec, one_bit_codes, signed_codes
+from ..zoo.topology import Topology, topology_from_dict
+from .model import BinaryChain
+
+FORMAT = "pynq-bnn checkpoint 1"
+LAST, BEST = "last.pt", "best.pt"
+
+
+def input_spec(topology: Topology, fit: str) -> InputSpec:
+    """The input of a network trained here: q = pixel − 128, or ±1 split at 128."""
+    codes = one_bit_codes() if topology.input_bits == 1 else signed_codes()
+    background = 0 if fit == "digit" else 128
+    return InputSpec(*topology.input_shape, codes, topology.input_bits, fit, background)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Store ``state`` (tensors and plain values) at ``path``."""
+    write_atomically(path, lambda partial: torch.save({"format": FORMAT, **state}, partial))
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The state in a checkpoint file, or in the best checkpoint of a training directory.
+
+    Raises
+    ------
+    TrainError
+        When it is missing, damaged, or not a checkpoint of pynq-bnn.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / BEST
+    if not path.is_file():
+        raise TrainError(f"{path} does not exist; give the --out directory of a training or a checkpoint in it")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError,
+            AttributeError, zipfile.BadZipFile) as error:
+        raise TrainError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise TrainError(f"{path} is not a checkpoint of pynq-bnn ({FORMAT!r} is what it should say)")
+    return state
+
+
+def restore_model(state: dict[str, Any], where: str) -> tuple[BinaryChain, Topology]:
+    """The model of a checkpoint, in eval mode, and its topology.
+
+    Raises
+    ------
+    TrainError
+        When weights and topology do not belong together or a value is not finite.
+    """
+    try:
+        topology = topology_from_dict(state["topology"])
+        model = BinaryChain(topology, len(state["classes"]))
+        model.load_state_dict(state["model"])
+    except (KeyError, TypeError, RuntimeError, NetworkError) as error:
+        raise TrainError(f"{where}: weights and topology of the checkpoint do not fit: "
+                         f"{first_line(error)}") from None
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not np.isfinite(tensor.numpy()).all():
+            raise TrainError(f"{where}: {name} holds values that are not finite; the training diverged,"
+                             " lower --lr and train again")
+    return model.eval(), topology

@@ -1,0 +1,256 @@
+"""The training loop: QAT of a topology on a data set, resumable after any epoch."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..data.datasets import Dataset, Split
+from ..errors import OutputError, TrainError, first_line
+from ..zoo.topology import Topology
+from .batches import Batches
+from .checkpoint import BEST, LAST, input_spec, load_checkpoint, restore_model, save_checkpoint
+from .config import TrainConfig
+from .history import plot_curves, write_csv
+from .model import BinaryChain
+
+log = logging.getLogger(__name__)
+
+
+def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "letterbox",
+          resume: bool = False, device: str | None = None, quiet: bool = False) -> dict[str, Any]:
+    """Train ``topology`` on ``data`` and leave checkpoints, CSV and curves in ``out``.
+
+    Latent weights in [−1, 1] and the straight-through estimator: Courbariaux et al. 2016, algorithm 1.
+    The checkpoint with the best validation accuracy is kept; the test split is read once, at the end.
+
+    Returns
+    -------
+    dict
+        ``epoch``, ``validation_accuracy`` and, with a test split, ``test_accuracy`` (0…1) of the best
+        checkpoint.
+
+    Raises
+    ------
+    TrainError
+        ``out`` holds another training, the loss is not finite, or the data are too few.
+    """
+    run = _Run(topology, data, Path(out), config, fit, torch.device(device or _default_device()), quiet)
+    run.start(resume)
+    while run.epoch < config.epochs:
+        run.one_epoch()
+    return run.finish()
+
+
+def _default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def split_validation(data: Dataset, part: float, seed: int) -> tuple[Split, Split]:
+    """Training and validation splits; the latter drawn from the former where the data set has none."""
+    if data.validation is not None:
+        return data.train, data.validation
+    count = round(len(data.train) * part)
+    if count < 1 or len(data.train) - count < 2:
+        raise TrainError(f"{len(data.train)} pictures are too few to hold out {part:.0%} for validation;"
+                         " add pictures or change --validation")
+    order = np.random.default_rng(seed).permutation(len(data.train))
+    return data.train.take(order[count:]), data.train.take(order[:count])
+
+
+class _Run:
+    """State of one training: model, optimizer, epoch, history."""
+
+    def __init__(self, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str,
+                 device: torch.device, quiet: bool) -> None:
+        self.topology, self.data, self.out, self.config = topology, data, out, config
+        self.spec, self.fit, self.device, self.quiet = input_spec(topology, fit), fit, device, quiet
+        torch.manual_seed(config.seed)
+        training, validation = split_validation(data, config.validation, config.seed)
+        self.training = Batches(training, self.spec, config.batch, device)
+        self.validation = Batches(validation, self.spec, 500, device)
+        self.model = BinaryChain(topology, len(data.classes)).to(device, memory_format=torch.channels_last)
+        self.optimizer = _optimizer(self.model, config)
+        self.epoch, self.best, self.history = 0, -1.0, []
+
+    # --- state on disk -----------------------------------------------------------------------------
+
+    def start(self, resume: bool) -> None:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the directory {self.out}: {error.strerror}") from None
+        last = self.out / LAST
+        if not last.exists():
+            return
+        if not resume:
+            raise TrainError(f"{self.out} already holds a training; go on with --resume or give another --out")
+        state = load_checkpoint(last)
+        self._check_same(state)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epoch, self.best, self.history = state["epoch"], state["best"], state["history"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainError(f"{last} cannot be resumed: {first_line(error)}") from None
+
+    def _check_same(self, state: dict[str, Any]) -> None:
+        """Only ``epochs`` may differ, so that a training can be made longer or shorter."""
+        mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
+        for part in (mine, theirs):
+            part["config"] = {k: v for k, v in (part["config"] or {}).items() if k != "epochs"}
+        for key in mine:
+            if mine[key] != theirs[key]:
+                raise TrainError(f"{self.out / LAST} was trained with another {key}: {theirs[key]},"
+                                 f" not {mine[key]}; resume with the same or give another --out")
+
+    def _description(self) -> dict[str, Any]:
+        return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
+                "dataset": self.data.name, "config": self.config.to_dict()}
+
+    def _save(self, accuracy: float) -> None:
+        state = {**self._description(), "model": _plain(self.model.state_dict()), "epoch": self.epoch,
+                 "history": self.history}
+        if accuracy > self.best:
+            self.best = accuracy
+            save_checkpoint(self.out / BEST, {**state, "validation_accuracy": accuracy})
+        save_checkpoint(self.out / LAST, {**state, "optimizer": self.optimizer.state_dict(), "best": self.best})
+        write_csv(self.out / "history.csv", self.history)
+        plot_curves(self.out / "curves.png", self.history, f"{self.topology.name} on {self.data.name}")
+
+    # --- one epoch ---------------------------------------------------------------------------------
+
+    def one_epoch(self) -> None:
+        began = time.perf_counter()
+        loss, accuracy = self._train_epoch()
+        validation_loss, validation_accuracy = self.evaluate(self.model, self.validation)
+        self.epoch += 1
+        self.history.append({
+            "epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"], "train_loss": loss,
+            "train_accuracy": accuracy, "validation_loss": validation_loss,
+            "validation_accuracy": validation_accuracy, "seconds": time.perf_counter() - began})
+        self._save(validation_accuracy)
+        log.info("epoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%)", self.epoch,
+                 self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy, 100 * self.best)
+
+    def _train_epoch(self) -> tuple[float, float]:
+        self.model.train()
+        total = torch.zeros(2, device=self.device)
+        seen = 0
+        batches = self.training.shuffled(self.config, self.epoch)
+        bar = tqdm(total=len(self.training.images), unit="img", disable=self.quiet or None, leave=False,
+                   desc=f"epoch {self.epoch + 1}/{self.config.epochs}")
+        for step, (q, labels) in enumerate(batches):
+            self._set_rate(self.epoch + step / len(self.training))
+            loss, correct = self._step(q, labels)
+            total += torch.stack([loss * len(labels), correct])
+            seen += len(labels)
+            bar.update(len(labels))
+        bar.close()
+        if not torch.isfinite(total[0]):
+            raise TrainError(f"the loss is not finite in epoch {self.epoch + 1}; lower --lr and train again"
+                             f" ({self.out / LAST} keeps the epoch before)")
+        return float(total[0]) / seen, float(total[1]) / seen
+
+    def _step(self, q: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast(self.device):
+            logits = self.model(q)
+        logits = logits.float()
+        loss = self._loss(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.model.clip_weights()
+        return loss.detach(), (logits.argmax(1) == labels).sum()
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        smoothing, classes = self.config.label_smoothing, logits.shape[1]
+        if self.config.loss == "cross-entropy":
+            return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        # Courbariaux 2016 trains with max(0, 1 − t·y)² on targets ±1, summed over classes here.
+        targets = (2 * F.one_hot(labels, classes) - 1) * (1 - smoothing)
+        return F.relu(1 - targets * logits).square().sum(1).mean()
+
+    def _set_rate(self, epoch: float) -> None:
+        rate = learning_rate(self.config, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    # --- evaluation --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, batches: Batches) -> tuple[float, float]:
+        """Mean loss and accuracy (0…1) in float32, where every sum is an exact integer."""
+        model.eval()
+        loss, correct = 0.0, 0
+        for q, labels in batches.in_order():
+            logits = model(q)
+            loss += float(self._loss(logits, labels)) * len(labels)
+            correct += int((logits.argmax(1) == labels).sum())
+        return loss / len(batches.images), correct / len(batches.images)
+
+    def finish(self) -> dict[str, Any]:
+        """Calibrate the best checkpoint, read the test split once and note both in it."""
+        state = load_checkpoint(self.out / BEST)
+        model, _ = restore_model(state, str(self.out / BEST))
+        model = model.to(self.device, memory_format=torch.channels_last)
+        state["temperature"] = _temperature(model, self.validation)
+        result = {"epoch": state["epoch"], "validation_accuracy": state["validation_accuracy"]}
+        if self.data.test is not None:
+            result["test_accuracy"] = self.evaluate(model, Batches(self.data.test, self.spec, 500, self.device))[1]
+        state.update(result, training_seconds=sum(row["seconds"] for row in self.history),
+                     device=_device_name(self.device))
+        save_checkpoint(self.out / BEST, {key: value for key, value in state.items() if key != "format"})
+        return result
+
+
+def learning_rate(config: TrainConfig, epoch: float) -> float:
+    """The rate at a (fractional) epoch: linear warm-up, then cosine to zero or steps."""
+    if epoch < config.warmup:
+        return config.lr * max(epoch / config.warmup, 0.01)
+    if config.schedule == "step":
+        return config.lr * config.step_gamma ** (epoch // config.step_every)
+    progress = (epoch - config.warmup) / max(config.epochs - config.warmup, 1e-9)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+
+
+def _optimizer(model: BinaryChain, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=config.lr)
+    return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=0.9)
+
+
+def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
+    """bfloat16 for the heavy operations of a training step, where the device has it."""
+    supported = device.type == "cpu" or torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled and supported)
+
+
+@torch.no_grad()
+def _temperature(model: nn.Module, validation: Batches) -> float:
+    """The temperature of least validation cross-entropy (Guo et al. 2017), searched on a grid of 2 %."""
+    model.eval()
+    outputs = [(model(q), labels) for q, labels in validation.in_order()]
+    logits, labels = (torch.cat(part) for part in zip(*outputs))
+    grid = [1.02**k for k in range(-150, 151)]
+    losses = [float(F.cross_entropy(logits / t, labels)) for t in grid]
+    return grid[int(np.argmin(losses))]
+
+
+def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

