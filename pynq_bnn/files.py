@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +19,15 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         When the disk is full or the place cannot be written; ``path`` keeps its old content.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         write(partial)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+    except (OSError, RuntimeError, ValueError) as error:  # a full disk in torch.save; a NUL byte in the name
         reason = getattr(error, "strerror", None) or first_line(error)
         raise OutputError(f"cannot write {path}: {reason}; free some space or choose another place") from None
     finally:
-        if partial.exists():
+        with contextlib.suppress(OSError, ValueError):  # not there, or a name that no file can have
             partial.unlink()

@@ -103,6 +103,7 @@ def test_verify_passes_on_a_right_network_and_fails_on_a_wrong_golden_score(caps
 
 
 def test_own_folder_is_trained_compiled_evaluated_and_classified(capsys, tmp_path, own_pictures):
+    pytest.importorskip("torch")
     table = {"name": "mine", "height": 16, "width": 16, "channels": 3, "input_bits": 8,
              "rows": [{"type": "conv", "channels": 16, "pool": 2}, {"type": "fc", "units": 32}]}
     (tmp_path / "mine.json").write_text(json.dumps(table))
@@ -136,7 +137,6 @@ def test_errors_are_one_line(capsys, tmp_path, mine, own_pictures):
     damaged = bytearray(mine.read_bytes())
     damaged[200] ^= 1
     (tmp_path / "damaged.bnn").write_bytes(damaged)
-    (tmp_path / "t.json").write_text('{"name": "t", "rows": [{"type": "pool"}]}')
     cases = [
         (["classify", tmp_path / "nope.jpg"], "no such file"),
         (["classify", tmp_path / "text.png"], "not a readable picture"),
@@ -149,6 +149,17 @@ def test_errors_are_one_line(capsys, tmp_path, mine, own_pictures):
         (["verify", mine, "--data", tmp_path / "nope"], "is not a directory"),
         (["evaluate", mine, "--data", tmp_path / "empty"], "class folder"),
         (["evaluate", mine, "--data", own_pictures], "class 'bright' is none of the network's"),
+    ]
+    for arguments, words in cases:
+        fails(capsys, *arguments, words=words)
+
+
+def test_errors_of_train_and_compile_are_one_line(capsys, tmp_path, own_pictures):
+    pytest.importorskip("torch")
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "t.json").write_text('{"name": "t", "rows": [{"type": "pool"}]}')
+    cases = [
         (["train", "nope", "--data", own_pictures, "--out", tmp_path / "o"], "no topology"),
         (["train", tmp_path / "t.json", "--data", own_pictures, "--out", tmp_path / "o"], "layer 0"),
         (["train", "cnv-cifar10", "--data", tmp_path / "empty", "--out", tmp_path / "o"], "class folder"),

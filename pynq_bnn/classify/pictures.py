@@ -17,8 +17,22 @@ _INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
 def _font(size: int) -> ImageFont.ImageFont:
     try:
         return ImageFont.load_default(size)
-    except TypeError:  # Pillow before 10.1 has one fixed size
+    except TypeError:  # Pillow before 10.1 has one fixed bitmap font, Latin letters only
         return ImageFont.load_default()
+
+
+def _write(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, colour: str,
+           font: ImageFont.ImageFont, centred: bool = False) -> None:
+    """Text at its upper left corner, or ``centred`` where the font knows anchors."""
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        text, centred = text.encode("latin-1", "replace").decode("latin-1"), False
+    draw.text(corner, text, colour, font, anchor="mm" if centred else None)
+
+
+def _width(text: str, font: ImageFont.ImageFont) -> int:
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        text = text.encode("latin-1", "replace").decode("latin-1")
+    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text, font))
 
 
 def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str], bars: int = 10) -> Image.Image:
@@ -44,12 +58,12 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
 def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image:
     count = min(bars, len(result.classes))
     names = _font(14)
-    name_width = max(int(names.getlength(_short(c))) for c in result.classes) + _GAP
+    name_width = max(_width(_short(c), names) for c in result.classes) + _GAP
     height = max(_SIDE, count * (_BAR_HEIGHT + 2)) + 2 * _GAP + 24
     width = 2 * (_SIDE + _GAP) + name_width + _BAR_WIDTH + 80 + _GAP
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
+    _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
     photo = read_picture(picture).convert("RGB")
     photo.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     canvas.paste(photo, (_GAP, 40))
@@ -64,11 +78,11 @@ def _bars(draw: ImageDraw.ImageDraw, result: Result, corner: tuple[int, int], na
     left, top = corner
     for name, probability in result.top(count):
         colour = _BEST if name == result.label else _BAR
-        draw.text((left, top + 1), _short(name), _INK, _font(14))
+        _write(draw, (left, top + 1), _short(name), _INK, _font(14))
         draw.rectangle((left + name_width, top, left + name_width + round(probability * _BAR_WIDTH),
                         top + _BAR_HEIGHT - 4), colour)
-        draw.text((left + name_width + round(probability * _BAR_WIDTH) + 6, top + 1), f"{probability:.1%}", _SOFT,
-                  _font(12))
+        _write(draw, (left + name_width + round(probability * _BAR_WIDTH) + 6, top + 1), f"{probability:.1%}", _SOFT,
+               _font(12))
         top += _BAR_HEIGHT + 2
 
 
@@ -84,33 +98,28 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) ->
     count = len(classes)
     side = max(8, min(56, 1200 // count))
     names, numbers = _font(min(14, side)), _font(max(8, side // 4))
-    margin = max(int(names.getlength(_short(c))) for c in classes) + 4 * _GAP
+    margin = max(_width(_short(c), names) for c in classes) + 4 * _GAP
     canvas = Image.new("RGB", (margin + count * side + _GAP, margin + count * side + 3 * _GAP), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((_GAP, _GAP), title, _INK, _font(17))
+    _write(draw, (_GAP, _GAP), title, _INK, _font(17))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     for i, name in enumerate(classes):
-        draw.text((_GAP, margin + i * side + side // 3), _short(name), _INK, names)
+        _write(draw, (_GAP, margin + i * side + side // 3), _short(name), _INK, names)
         _vertical(canvas, _short(name), (margin + i * side + side // 3, margin - 8), names)
         for j in range(count):
             x, y = margin + j * side, margin + i * side
             shade = tuple(round(255 - shares[i, j] * (255 - c)) for c in (47, 126, 216))
             draw.rectangle((x, y, x + side - 2, y + side - 2), shade)
             if side >= 24 and matrix[i, j]:
-                draw.text((x + side / 2, y + side / 2), str(matrix[i, j]), "white" if shares[i, j] > 0.5 else _INK,
-                          numbers, anchor=_anchor(numbers))
-    draw.text((_GAP, margin + count * side + _GAP), "rows: true class, columns: answer of the network", _SOFT,
-              _font(13))
+                _write(draw, (x + side / 2, y + side / 2), str(matrix[i, j]), "white" if shares[i, j] > 0.5 else _INK,
+                       numbers, centred=True)
+    _write(draw, (_GAP, margin + count * side + _GAP), "rows: true class, columns: answer of the network", _SOFT,
+           _font(13))
     return canvas
 
 
-def _anchor(font: ImageFont.ImageFont) -> str | None:
-    """Centre numbers where the font knows anchors (bitmap fonts of old Pillow do not)."""
-    return "mm" if isinstance(font, ImageFont.FreeTypeFont) else None
-
-
 def _vertical(canvas: Image.Image, text: str, bottom: tuple[int, int], font: ImageFont.ImageFont) -> None:
-    label = Image.new("RGB", (int(font.getlength(text)) + 4, 20), "white")
-    ImageDraw.Draw(label).text((0, 0), text, _INK, font)
+    label = Image.new("RGB", (_width(text, font) + 4, 20), "white")
+    _write(ImageDraw.Draw(label), (0, 0), text, _INK, font)
     turned = label.rotate(90, expand=True)
     canvas.paste(turned, (bottom[0], bottom[1] - turned.height))

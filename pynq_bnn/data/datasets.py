@@ -74,7 +74,7 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
     parts : str
         "all", or "test" to spare reading the training part where a test part exists.
     progress : callable, optional
-        Wraps an iterable of picture paths, e.g. ``tqdm``.
+        Wraps the list of pictures to read, e.g. ``tqdm``.
 
     Raises
     ------

@@ -7,6 +7,8 @@ STRIDES = (1, 2)
 MAX_KERNEL = 7
 MAX_SIDE = 4096
 MAX_CHANNELS = 65536
+# Values of one map; what a network may ask of a computer that runs it.
+MAX_MAP = 1 << 26
 
 
 def conv_size(size: int, kernel: int, stride: int, padding: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError
+from .geometry import MAX_MAP
 from .layers import ACC_LIMIT, BinFc, FpConv, Layer
 from .spec import InputSpec, OutputSpec, check_name
 
@@ -59,8 +60,7 @@ class Network:
             raise NetworkError("a network needs at least one layer")
         for number, (layer, shape) in enumerate(self.walk()):
             try:
-                layer.output_shape(shape)
-                self._check_layer(number, layer)
+                self._check_layer(number, layer, int(np.prod(layer.output_shape(shape))))
             except NetworkError as error:
                 raise NetworkError(f"layer {number} ({layer.kind}): {error}") from None
         count, classes = self.layers[-1].channels_out, len(self.output.classes)
@@ -68,7 +68,7 @@ class Network:
             raise NetworkError(f"the last layer has {count} outputs for {classes} classes")
         self._check_golden()
 
-    def _check_layer(self, number: int, layer: Layer) -> None:
+    def _check_layer(self, number: int, layer: Layer, values: int) -> None:
         last, first = number == len(self.layers) - 1, number == 0
         is_scores = isinstance(layer, BinFc) and layer.thresholds is None
         if is_scores != last:
@@ -79,6 +79,8 @@ class Network:
             raise NetworkError("a first convolution on 8-bit input is an fp_conv")
         if first and getattr(layer, "pad_value", "zero") == "one":
             raise NetworkError("padding with +1 is for hidden layers")
+        if values > MAX_MAP:
+            raise NetworkError(f"its map of {values} values is too large; up to {MAX_MAP} fit")
         bound = self.acc_bound(number)
         if bound >= ACC_LIMIT:
             raise NetworkError(f"sums up to {bound} exceed 2²⁴, where float32 stops being exact")

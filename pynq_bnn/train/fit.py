@@ -139,8 +139,15 @@ class _Run:
             "train_accuracy": accuracy, "validation_loss": validation_loss,
             "validation_accuracy": validation_accuracy, "seconds": time.perf_counter() - began})
         self._save(validation_accuracy)
-        log.info("epoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%)", self.epoch,
-                 self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy, 100 * self.best)
+        log.info("epoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
+                 self.epoch, self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy, 100 * self.best,
+                 len(self.training.images) / self.history[-1]["seconds"], self._time_left())
+
+    def _time_left(self) -> str:
+        """Hours and minutes to go, judged by the latest epochs."""
+        recent = [row["seconds"] for row in self.history[-5:]]
+        minutes = round((self.config.epochs - self.epoch) * sum(recent) / len(recent) / 60)
+        return f"{minutes // 60} h {minutes % 60:02d} min"
 
     def _train_epoch(self) -> tuple[float, float]:
         self.model.train()

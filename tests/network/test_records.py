@@ -308,3 +308,10 @@ def test_native_scores_are_the_floored_affine_of_the_scores():
     assert out.native_scores(scores).tolist() == [[(int(s) + 512) // 2 for s in scores[0]]]
     assert out.native_scores(scores).dtype == np.int32
     assert output(6).native_scores(scores).tolist() == scores.tolist()
+
+
+def test_a_map_too_large_for_any_computer_is_refused():
+    spec = InputSpec(1024, 1024, 1, signed_codes())
+    conv = FpConv(np.zeros((65, 1, 1, 1), np.uint8), np.zeros(65, np.int32), np.zeros(65, bool))
+    with pytest.raises(NetworkError, match=r"layer 0 .*map of 68157440 values is too large"):
+        Network("t", spec, (conv, BinFc(np.zeros((2, 5), np.uint8))), OutputSpec(("a", "b"), np.ones(2), np.zeros(2)))
