@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
     except PynqBnnError as error:
         return _fail(str(error))
     except MemoryError:
@@ -36,9 +38,16 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader (head, less) has gone
         return 0
+    except OSError as error:
+        _drop_output()
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+
+
+def _drop_output() -> None:
+    """Keep Python from writing what is left, and complaining, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> int:
@@ -99,6 +108,7 @@ def _add_evaluate(commands) -> None:
     parser = _command(commands, "evaluate", judging.evaluate, "Measure accuracy on the test split of a data set.")
     _network_options(parser, positional=True)
     parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
+    _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--confusion", metavar="PNG", help="also draw the confusion matrix")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -26,7 +28,6 @@ class Backend(ABC):
     """
 
     name: str
-    device: str
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -37,8 +38,25 @@ class Backend(ABC):
         """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
 
     @abstractmethod
+    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+        """What is behind each layer, first layer first.
+
+        For a hidden layer its map, (N, H, W, ceil(C/8)) uint8, channels least significant bit first; for the
+        last layer the (N, K) int32 scores.
+        """
+
     def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
-        """(N, H, W, ceil(C/8)) uint8: the map behind hidden layer ``layer``, channels least significant bit first."""
+        """The map behind hidden layer ``layer``, as :meth:`states` gives it.
+
+        Raises
+        ------
+        BackendError
+            When ``layer`` is no hidden layer.
+        """
+        hidden = len(self.network.layers) - 1
+        if not 0 <= layer < hidden:
+            raise BackendError(f"layer {layer} has no map; hidden layers are 0 to {hidden - 1}")
+        return next(islice(self.states(pixels), layer, None))
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Free what the backend holds."""

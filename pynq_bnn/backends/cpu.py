@@ -8,10 +8,10 @@ XNOR and popcount in NumPy several times (``pynq-bnn bench --kernels`` prints th
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import BackendError
 from ..network import BinFc, Network
 from ..network.layers import Layer
 from .base import Backend, BackendTime
@@ -28,36 +28,28 @@ class CpuBackend(Backend):
     """Runs a network layer by layer over chunks of images; see :class:`~pynq_bnn.backends.base.Backend`."""
 
     name = "cpu"
-    device = "CPU (NumPy)"
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
         self._matrices = [_matrix(layer) for layer in network.layers]
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
-        return self._run(pixels, len(self.network.layers) - 1)
-
-    def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
-        if not 0 <= layer < len(self.network.layers) - 1:
-            raise BackendError(f"layer {layer} has no map; hidden layers are 0 to {len(self.network.layers) - 2}")
-        return self._run(pixels, layer)
-
-    def _run(self, pixels: np.ndarray, last: int) -> np.ndarray:
         self.check_pixels(pixels)
         began = time.perf_counter()
-        chunks = [self._run_chunk(pixels[i:i + _CHUNK_IMAGES], last)
-                  for i in range(0, max(len(pixels), 1), _CHUNK_IMAGES)]
+        chunks = []
+        for start in range(0, max(len(pixels), 1), _CHUNK_IMAGES):
+            *_, last = self.states(pixels[start:start + _CHUNK_IMAGES])
+            chunks.append(last)
         self.last_time = BackendTime(compute=time.perf_counter() - began)
         return np.concatenate(chunks)
 
-    def _run_chunk(self, pixels: np.ndarray, last: int) -> np.ndarray:
-        state = pixels
-        for number, (layer, shape) in enumerate(self.network.walk()):
-            spread = self._spread_pixels if number == 0 else _spread_bits
-            state = _run_layer(layer, self._matrices[number], state, shape, spread)
-            if number == last:
-                break
-        return state
+    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+        self.check_pixels(pixels)
+        state, spread = pixels, self._spread_pixels
+        for matrix, (layer, shape) in zip(self._matrices, self.network.walk()):
+            state = _run_layer(layer, matrix, state, shape, spread)
+            spread = _spread_bits
+            yield state
 
     def _spread_pixels(self, pixels: np.ndarray, channels: int) -> np.ndarray:
         return self.network.input.codes.astype(np.float32)[pixels]
@@ -65,7 +57,11 @@ class CpuBackend(Backend):
 
 def _matrix(layer: Layer) -> np.ndarray:
     """(fan-in, out) float32 of ±1."""
-    return np.ascontiguousarray(layer.weights.reshape(layer.channels_out, -1).T, np.float32) * 2 - 1
+    rows = layer.weights.reshape(layer.channels_out, -1)
+    matrix = np.empty((layer.fan_in, layer.channels_out), np.float32)
+    np.multiply(rows.T, np.float32(2), out=matrix)
+    matrix -= 1
+    return matrix
 
 
 def _spread_bits(packed: np.ndarray, channels: int) -> np.ndarray:

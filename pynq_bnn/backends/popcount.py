@@ -7,10 +7,10 @@ layer). Courbariaux et al. 2016, section 3: dot = 2·popcount(XNOR) − length, 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import BackendError
 from ..network import BinFc, Network
 from ..network.layers import Layer
 from .base import Backend, BackendTime
@@ -30,46 +30,31 @@ class PopcountBackend(Backend):
     """Layer by layer with bit operations alone; see :class:`~pynq_bnn.backends.base.Backend`."""
 
     name = "popcount"
-    device = "CPU (NumPy, XNOR-popcount)"
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
         self._rows = [_words(layer.weights.reshape(layer.channels_out, -1)) for layer in network.layers]
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
-        return self._run(pixels, len(self.network.layers) - 1)
-
-    def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
-        if not 0 <= layer < len(self.network.layers) - 1:
-            raise BackendError(f"layer {layer} has no map; hidden layers are 0 to {len(self.network.layers) - 2}")
-        return np.packbits(self._run(pixels, layer), axis=-1, bitorder="little")
-
-    def _run(self, pixels: np.ndarray, last: int) -> np.ndarray:
-        self.check_pixels(pixels)
         began = time.perf_counter()
-        results = [self._one(picture, last) for picture in pixels]
+        *_, scores = self.states(pixels)
         self.last_time = BackendTime(compute=time.perf_counter() - began)
-        if results:
-            return np.stack(results)
-        shape = (0, len(self.network.output.classes))
-        return np.zeros(shape, np.int32)
+        return scores
 
-    def _one(self, picture: np.ndarray, last: int) -> np.ndarray:
-        """Bits (H, W, C) behind layer ``last``, or (K,) int32 scores."""
+    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+        self.check_pixels(pixels)
         spec = self.network.input
-        state = self.network.input.encode(picture)
-        if spec.bits == 1:
-            state = (state > 0).astype(np.uint8)
-        for number, layer in enumerate(self.network.layers[:last + 1]):
-            planes = number == 0 and spec.bits == 8
-            windows, valid = _windows(layer, state)
-            sums = _plane_sums if planes else _xnor_sums
-            acc = sums(windows, valid, self._rows[number], spec.signed)
+        state = spec.encode(pixels) if spec.bits == 8 else (spec.encode(pixels) > 0).astype(np.uint8)
+        for number, (layer, shape) in enumerate(self.network.walk()):
+            sums = _plane_sums if number == 0 and spec.bits == 8 else _xnor_sums
+            acc = np.empty((len(state), *layer.conv_shape(shape)), np.int32)
+            for image, values in enumerate(state):
+                acc[image] = sums(*_windows(layer, values), self._rows[number], spec.signed)
             if layer.thresholds is None:
-                return acc.reshape(-1).astype(np.int32)
-            bits = (acc >= layer.thresholds).astype(np.uint8)
-            state = _or_pool(bits, layer.pool) ^ layer.invert.astype(np.uint8)
-        return state
+                yield acc.reshape(len(acc), layer.channels_out)
+                return
+            state = _or_pool((acc >= layer.thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
+            yield np.packbits(state, axis=-1, bitorder="little")
 
 
 def _windows(layer: Layer, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +116,6 @@ def _plane_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed
 
 
 def _or_pool(bits: np.ndarray, pool: int) -> np.ndarray:
-    h, w = bits.shape[0] // pool, bits.shape[1] // pool
-    tiles = bits[:h * pool, :w * pool].reshape(h, pool, w, pool, -1)
-    return tiles.max(axis=(1, 3))
+    n, h, w, c = bits.shape
+    h, w = h // pool, w // pool
+    return bits[:, :h * pool, :w * pool].reshape(n, h, pool, w, pool, c).max(axis=(2, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Union
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..backends import create_backend
 from ..errors import ImageError, NetworkError
+from ..files import file_state
 from ..interop.old_preprocessing import bnn_pynq_pixels
 from ..network import InputSpec, Network
 from ..zoo import find_network
@@ -21,7 +22,7 @@ from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
 
 # Pictures of a list are made ready in groups, so that a long list of photos needs little memory.
-_GROUP = 256
+GROUP = 64
 # Preprocessing of BNN-PYNQ, and whether it goes by way of 64 pixels.
 BNN_PYNQ_FITS = {"bnn-pynq": False, "bnn-pynq-64": True}
 
@@ -90,9 +91,9 @@ class Classifier:
     def _classify_list(self, pictures: list[Picture]) -> list[Result]:
         began, prepared, moved, computed = time.perf_counter(), 0.0, 0.0, 0.0
         results: list[Result] = []
-        for start in range(0, len(pictures), _GROUP):
+        for start in range(0, len(pictures), GROUP):
             group_began = time.perf_counter()
-            pixels = np.stack([self._prepare(p) for p in pictures[start:start + _GROUP]])
+            pixels = np.stack([self._prepare(p) for p in pictures[start:start + GROUP]])
             prepared += time.perf_counter() - group_began
             results += single_results(self.network.output, self.backend.scores(pixels), pixels)
             moved += self.backend.last_time.transfer
@@ -108,6 +109,10 @@ class Classifier:
         last = self.backend.last_time
         self.timing = Timing(len(pixels), prepared, last.transfer, last.compute, time.perf_counter() - began)
         return result
+
+    def prepare(self, picture: Picture) -> np.ndarray:
+        """The (H, W, C) uint8 pixels that the network sees of ``picture``."""
+        return self._prepare(picture)
 
     def _fit_array(self, pictures: np.ndarray) -> np.ndarray:
         shape = self.network.input.shape
@@ -150,16 +155,29 @@ class Classifier:
 
 def _preparation(spec: InputSpec, fit: str | None) -> Callable[[Picture], np.ndarray]:
     """The function from a picture to the pixels of the network's input."""
-    if fit in BNN_PYNQ_FITS:
+    if isinstance(fit, str) and fit in BNN_PYNQ_FITS:
         if spec.shape != (32, 32, 3):
             raise NetworkError(f"{fit!r} makes 32×32 colour pictures, the network takes {spec.shape}")
         return partial(bnn_pynq_pixels, via_64=BNN_PYNQ_FITS[fit])
     return partial(network_input, spec=spec if fit is None else replace(spec, fit=fit))
 
 
-@lru_cache(maxsize=1)
-def _kept_classifier(network: Union[str, Path], backend: str) -> Classifier:
-    return Classifier(network, backend)
+class _Kept:
+    """The classifier of the last network that ``classify`` was asked for, and what it was made from."""
+
+    key: tuple | None = None
+    classifier: Classifier | None = None
+
+    @classmethod
+    def get(cls, network: Union[str, Path], backend: str) -> Classifier:
+        """The kept classifier, made anew when name, file or backend are others than last time."""
+        key = (str(network), file_state(network), backend)
+        if cls.classifier is None or key != cls.key:
+            if cls.classifier is not None:
+                cls.classifier.close()
+            cls.key = cls.classifier = None
+            cls.classifier, cls.key = Classifier(network, backend), key
+        return cls.classifier
 
 
 def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path, Network] = "cnv-cifar10",
@@ -167,7 +185,7 @@ def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path,
     """Classify pictures with a shipped network, a ``.bnn`` file or a network in memory.
 
     The classifier of the last network named is kept, so that calls in a row load it once. See
-    :meth:`Classifier.classify` for what ``image`` may be and what comes back.
+    :meth:`Classifier.classify` for what ``image`` may be, what comes back and what is raised.
 
     >>> classify("cat.jpg").label
     'cat'
@@ -175,4 +193,4 @@ def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path,
     if isinstance(network, Network):
         with Classifier(network, backend) as classifier:
             return classifier.classify(image)
-    return _kept_classifier(network, backend).classify(image)
+    return _Kept.get(network, backend).classify(image)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.datasets import Dataset, Split
+from ..data.datasets import Dataset
+from ..data.split import Split
 from ..errors import DataError
 from .classifier import Classifier
 

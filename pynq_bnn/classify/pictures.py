@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..errors import ImageError
 from .preprocess import Picture, read_picture
 from .result import Result
 
@@ -44,7 +45,14 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
     titles : a heading for each row
     bars : int
         Show at most this many classes, the best ones.
+
+    Raises
+    ------
+    ImageError
+        There is nothing to draw, or a picture cannot be read.
     """
+    if not items:
+        raise ImageError("no result to draw")
     rows = [_row(picture, result, title, bars) for (picture, result), title in zip(items, titles)]
     width = max(row.width for row in rows)
     canvas = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
@@ -67,9 +75,10 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     photo = read_picture(picture).convert("RGB")
     photo.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     canvas.paste(photo, (_GAP, 40))
-    seen = Image.fromarray(result.input_image.squeeze())
-    seen = seen.resize((_SIDE, _SIDE * seen.height // seen.width), Image.Resampling.NEAREST)
-    canvas.paste(seen.convert("RGB").crop((0, 0, _SIDE, _SIDE)), (2 * _GAP + _SIDE, 40))
+    seen = read_picture(result.input_image).convert("RGB")
+    scale = _SIDE / max(seen.size)
+    seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.Resampling.NEAREST)
+    canvas.paste(seen, (2 * _GAP + _SIDE, 40))
     _bars(draw, result, (3 * _GAP + 2 * _SIDE, 40), name_width, count)
     return canvas
 

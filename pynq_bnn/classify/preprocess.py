@@ -2,8 +2,9 @@
 
 The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its outcome:
 
-1. the first frame of an animation; EXIF orientation applied; transparency laid over the background;
-   16-bit samples shortened to their upper 8 bits; CMYK, palettes and other modes converted by Pillow;
+1. the first frame of an animation (of a PIL image: the present one); EXIF orientation applied;
+   transparency laid over the background (digits: over white); 16-bit samples shortened to their upper
+   8 bits; CMYK, palettes and other modes converted by Pillow;
 2. RGB, or grey (ITU-R 601 luma) for one-channel networks;
 3. a picture of the network's size is taken as it is; any other is resized with a LANCZOS filter:
    ``letterbox``: aspect kept, centred, the rest is background grey; ``crop``: aspect kept, the middle
@@ -41,7 +42,9 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
     ImageError
         When the file is missing, damaged or no picture, or the array has another shape or type.
     """
-    image = read_picture(picture, spec.background).convert("RGB" if spec.channels == 3 else "L")
+    # Handwriting is drawn dark on light; the digit rule inverts it.
+    paper = 255 if spec.fit == "digit" else spec.background
+    image = read_picture(picture, paper).convert("RGB" if spec.channels == 3 else "L")
     size = (spec.width, spec.height)
     if image.size != size:
         image = _FITTERS[spec.fit](image, size, spec.background)
@@ -71,7 +74,8 @@ def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
     if 0 in image.size:
         raise ImageError(f"{what}: the picture is empty, {image.width}×{image.height} pixels")
     try:
-        image.seek(0)
+        if getattr(image, "is_animated", False) and image.tell():
+            image = image.copy()  # a caller's picture shows its present frame, and keeps it
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith(("I", "F")):
             image = _to_8_bit(image)
@@ -84,10 +88,12 @@ def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit samples (modes I;16 and I) shortened to 8 bits; 8-bit values in wide modes stay."""
+    """16-bit samples (modes I;16 and I) shortened to 8 bits, floats of 0…1 stretched; 8-bit values stay."""
     samples = np.nan_to_num(np.asarray(image.convert("I") if image.mode != "F" else image), posinf=255, neginf=0)
-    if samples.size and samples.max() > 255:
+    if samples.max() > 255:
         samples = samples / 256
+    elif image.mode == "F" and samples.max() <= 1:
+        samples = samples * 255
     return Image.fromarray(np.clip(samples, 0, 255).astype(np.uint8))
 
 

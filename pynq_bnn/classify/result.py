@@ -49,8 +49,8 @@ class Result:
         return float(self.probabilities[self.index]) if self.index >= 0 else 0.0
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The k most probable classes as (name, probability), the best first."""
-        order = np.argsort(-self.probabilities, kind="stable")[:k]
+        """The k best classes as (name, probability): the label first, the others by probability."""
+        order = sorted(range(len(self.classes)), key=lambda i: (i != self.index, -self.probabilities[i]))[:k]
         return [(self.classes[i], float(self.probabilities[i])) for i in order]
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backends import Backend, CpuBackend, PopcountBackend
+from ..errors import BackendError
 
 NOISE_SEED = 64
 
@@ -53,8 +54,21 @@ def verify_backend(backend: Backend, images: int = 8, pixels: np.ndarray | None 
     """Run the golden image, then compare every layer's map and the scores, first layer first.
 
     The reference is the cpu backend; the cpu backend itself is held against the XNOR-popcount engine.
+
+    Parameters
+    ----------
+    images : int
+        Number of noise pictures, from 1 up, when no ``pixels`` are given.
+    pixels : (N, H, W, C) uint8, optional
+
+    Raises
+    ------
+    BackendError
+        Fewer than one picture, or pixels of another shape or type.
     """
     network = backend.network
+    if images < 1 or (pixels is not None and not len(pixels)):
+        raise BackendError("verify needs one picture or more")
     if pixels is None:
         rng = np.random.default_rng(NOISE_SEED)
         pixels = rng.integers(0, 256, (images, *network.input.shape), dtype=np.uint8)
@@ -74,17 +88,16 @@ def _golden_difference(backend: Backend) -> Difference | None:
 
 
 def _first_difference(backend: Backend, reference: Backend, pixels: np.ndarray) -> Difference | None:
-    channels = [layer.channels_out for layer in backend.network.layers]
-    for layer in range(len(channels) - 1):
-        expected, found = (_unpack(b.map_bits(pixels, layer), channels[layer]) for b in (reference, backend))
-        difference = _difference(layer, expected, found)
+    layers = backend.network.layers
+    for number, (expected, found) in enumerate(zip(reference.states(pixels), backend.states(pixels))):
+        if number < len(layers) - 1:
+            expected, found = (np.unpackbits(packed, axis=-1, bitorder="little")[..., :layers[number].channels_out]
+                               for packed in (expected, found))
+        difference = _difference(number, expected, found)
         if difference is not None:
             return difference
-    return _difference(len(channels) - 1, reference.scores(pixels), backend.scores(pixels))
-
-
-def _unpack(packed: np.ndarray, channels: int) -> np.ndarray:
-    return np.unpackbits(packed, axis=-1, bitorder="little")[..., :channels]
+    # A whole batch is what users run; it must give the scores that the layers gave one by one.
+    return _difference(len(layers) - 1, expected, backend.scores(pixels))
 
 
 def _difference(layer: int, expected: np.ndarray, found: np.ndarray) -> Difference | None:

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..classify.classifier import Classifier
+import numpy as np
+
+from ..classify.classifier import GROUP, Classifier
 from ..classify.pictures import result_picture
 from ..classify.result import Result
-from ..data.datasets import picture_paths
-from ..errors import ImageError
-from ..files import write_atomically
+from ..data.folders import picture_paths
+from ..errors import ImageError, OutputError
+from ..files import is_dir, write_atomically
 from ..progress import progress
 
 
@@ -33,6 +35,8 @@ def classify(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Draw every picture's row into one PNG."""
+    if Path(arguments.output).suffix.lower() != ".png":
+        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {Path(arguments.output).stem}.png")
     answers, failed = _classify_paths(arguments)
     if answers:
         picture = result_picture(answers, [path.name for path, _ in answers])
@@ -44,13 +48,18 @@ def show(arguments: argparse.Namespace) -> int:
 def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Result]], int]:
     paths = _expand(arguments.paths)
     answers, failed = [], 0
+    readable: list[tuple[Path, np.ndarray]] = []
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
-        for path in progress(paths, "classify", least=10):
+        for number, path in enumerate(progress(paths, "classify", least=10), 1):
             try:
-                answers.append((path, classifier.classify(path)))
+                readable.append((path, classifier.prepare(path)))
             except ImageError as error:
                 failed += 1
                 print(f"pynq-bnn: {error}", file=sys.stderr)
+            if len(readable) == GROUP or number == len(paths):
+                results = classifier.classify([pixels for _, pixels in readable])
+                answers += [(path, result) for (path, _), result in zip(readable, results)]
+                readable.clear()
     return answers, failed
 
 
@@ -59,7 +68,7 @@ def _expand(names: list[str]) -> list[Path]:
     paths: list[Path] = []
     for name in names:
         path = Path(name)
-        if not path.is_dir():
+        if not is_dir(path):
             paths.append(path)
             continue
         found = picture_paths(path)

@@ -18,7 +18,7 @@ from ..progress import progress
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print top-1 and top-5 on the data set's test split."""
-    with Classifier(arguments.network, arguments.backend) as classifier:
+    with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
         data = _dataset(arguments, classifier)
         outcome = evaluate_classifier(classifier, data, lambda starts: progress(starts, "evaluate"))
         answer = {"network": classifier.network.name, "backend": classifier.backend.name, "dataset": data.name,
@@ -39,7 +39,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def _dataset(arguments: argparse.Namespace, classifier: Classifier):
     return load_dataset(arguments.data, classifier.network.input, parts="test",
-                        progress=lambda paths: progress(paths, "read", least=100))
+                        progress=lambda paths: progress(paths, "read", least=100), prepare=classifier.prepare)
 
 
 def verify(arguments: argparse.Namespace) -> int:

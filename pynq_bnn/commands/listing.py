@@ -63,7 +63,8 @@ def info(arguments: argparse.Namespace) -> int:
         print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
     print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
     for key, value in network.provenance.items():
-        print(f"{key}: {value}")
+        # A file may hold anything; escape what would move a terminal's cursor.
+        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{key}: {value}"))
     return 0
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 from ..data.datasets import load_dataset
-from ..errors import OutputError, TrainError
+from ..errors import OutputError, TrainError, first_line
 from ..interop import import_folder
 from ..network import save_network
 from ..progress import progress
 from ..train.config import LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
 from ..zoo import find_topology
+from ..zoo.tables import DIGITS
 
 # Flag (a field of TrainConfig), its type, what it is.
 CONFIG_OPTIONS = (
@@ -29,7 +30,7 @@ CONFIG_OPTIONS = (
     ("loss", LOSSES, "loss"),
     ("label-smoothing", float, "label smoothing"),
     ("crop", int, "random crop out of a frame padded by so many pixels"),
-    ("flip", bool, "mirror half of the pictures (default: for colour pictures)"),
+    ("flip", bool, "mirror half of the pictures (default: for colour pictures that are no digits)"),
     ("cutout", int, "side of a square of grey at a random place"),
     ("validation", float, "part held out for choosing the best epoch"),
     ("seed", int, "seed of weights, order and augmentation"),
@@ -51,20 +52,24 @@ def needs_train_extra(module: str) -> ModuleType:
 
     try:
         return import_module(module, "pynq_bnn")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise TrainError(f"this command needs {error.name}; install it with: pip install 'pynq-bnn[train]'") from None
+    except ImportError as error:
+        raise TrainError(f"cannot import what this command needs: {first_line(error)}") from None
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train and say what to do with the result."""
     fit_module = needs_train_extra(".train.fit")
+    fit_module.choose_device(arguments.device)
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     topology = find_topology(arguments.network)
     colour = topology.channels == 3
     given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
              if getattr(arguments, f.name, None) is not None}
-    config = TrainConfig(**{**(_COLOUR_DEFAULTS if colour else {}), **given})
+    mirrored = {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
+    config = TrainConfig(**{**(mirrored if colour else {}), **given})
     fit = arguments.fit or ("letterbox" if colour else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))

@@ -132,4 +132,4 @@ def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     known = ("dataset", "epoch", "validation_accuracy", "test_accuracy", "training_seconds", "device")
     return {"made_by": f"pynq-bnn {__version__}", "topology": state["topology"].get("title", ""),
             "torch": torch.__version__, "brevitas": brevitas.__version__,
-            **{key: state[key] for key in known if key in state}, "training": state["config"]}
+            **{key: state[key] for key in known if key in state}, "training": state.get("config", {})}

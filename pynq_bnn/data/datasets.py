@@ -1,9 +1,8 @@
-"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10 binary, MNIST idx, class folders."""
+"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10 binary, MNIST idx, own class folders."""
 
 from __future__ import annotations
 
 import gzip
-import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,36 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..classify.preprocess import network_input
-from ..errors import DataError, ImageError
+from ..errors import DataError, first_line
+from ..files import is_dir, is_file
 from ..network.spec import InputSpec
-
-log = logging.getLogger(__name__)
+from .folders import SPLITS, find_folders, read_folder
+from .split import LAYOUTS, Split
 
 CIFAR_RECORD = 1 + 32 * 32 * 3
-_TRAIN_NAMES = ("train", "training")
-_TEST_NAMES = ("test", "testing")
-_VALIDATION_NAMES = ("val", "valid", "validation")
-LAYOUTS = """\
-  CIFAR-10 binary:  DIR/data_batch_1.bin … data_batch_5.bin, test_batch.bin (or in DIR/cifar-10-batches-bin)
-  MNIST idx:        DIR/train-images-idx3-ubyte … t10k-labels-idx1-ubyte, plain or .gz (or in DIR/MNIST/raw)
-  own pictures:     DIR/CLASS/picture.jpg, or DIR/train/CLASS/… with DIR/val and DIR/test beside it"""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """images : (N, H, W, C) uint8; labels : (N,) int64, indices into the data set's classes."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, indices: np.ndarray) -> Split:
-        return Split(self.images[indices], self.labels[indices])
+# What a .gz may unpack to; MNIST's largest file has 47 MB.
+_MAX_UNPACKED = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +44,7 @@ class Dataset:
 
 
 def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
-                 progress: Callable | None = None) -> Dataset:
+                 progress: Callable | None = None, prepare: Callable | None = None) -> Dataset:
     """The data set in ``directory``, its layout recognised from the files.
 
     Parameters
@@ -75,6 +55,8 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
         "all", or "test" to spare reading the training part where a test part exists.
     progress : callable, optional
         Wraps the list of pictures to read, e.g. ``tqdm``.
+    prepare : callable, optional
+        From the path of an own picture to its (H, W, C) uint8 pixels, instead of the network's rule.
 
     Raises
     ------
@@ -82,14 +64,15 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
         Names the missing or damaged file, or the layouts that fit.
     """
     root = Path(directory)
-    if not root.is_dir():
-        raise DataError(f"{root} is not a directory; a data set directory is one of\n{LAYOUTS}")
+    if not is_dir(root):
+        raise DataError(f"{root} is not a directory; {LAYOUTS}")
     published = _published(root)
     if published:
         # A directory may hold several; the last one is the one to complain about.
         read = next((read for read, shape in published if shape == spec.shape), published[-1][0])
         return _sized(read(parts), spec)
-    return _class_folders(root, spec, parts, progress or (lambda paths: paths))
+    prepare = prepare or partial(network_input, spec=spec)
+    return _class_folders(root, spec, parts, prepare, progress or (lambda paths: paths))
 
 
 def _published(root: Path) -> list[tuple[Callable[[str], Dataset], tuple[int, int, int]]]:
@@ -99,7 +82,7 @@ def _published(root: Path) -> list[tuple[Callable[[str], Dataset], tuple[int, in
         if any(place.glob("*_batch*.bin")):
             found.append((partial(_cifar10, place), (32, 32, 3)))
     for place in (root, root / "MNIST" / "raw", root / "raw"):
-        if any(place.glob("*-idx?-ubyte*")):
+        if any(place.glob("*idx?-ubyte*")):
             found.append((partial(_mnist, place), (28, 28, 1)))
     return found
 
@@ -120,14 +103,18 @@ def _read(path: Path) -> bytes:
     """The bytes of ``path`` or of ``path.gz``."""
     zipped = path.with_name(path.name + ".gz")
     try:
-        if path.is_file():
+        if is_file(path):
             return path.read_bytes()
-        if zipped.is_file():
+        if is_file(zipped):
             path = zipped
-            return gzip.decompress(zipped.read_bytes())
+            with gzip.open(zipped) as file:
+                content = file.read(_MAX_UNPACKED + 1)
+            if len(content) > _MAX_UNPACKED:
+                raise DataError(f"{zipped} unpacks to more than {_MAX_UNPACKED} bytes; this is no such data set")
+            return content
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
-    raise DataError(f"{path} is missing; a data set directory is one of\n{LAYOUTS}")
+        raise DataError(f"cannot read {path}: {first_line(error)}") from None
+    raise DataError(f"{path} is missing; {LAYOUTS}")
 
 
 def _cifar10(place: Path, parts: str) -> Dataset:
@@ -171,7 +158,8 @@ def _idx_pair(place: Path, name: str, classes: int) -> Split:
 
 
 def _idx(path: Path, rank: int) -> np.ndarray:
-    raw = _read(path)
+    dotted = path.with_name(path.name.replace("-idx", ".idx"))  # as some archives name them
+    raw = _read(dotted if is_file(dotted) else path)
     head = 4 + 4 * rank
     if len(raw) < head or raw[:4] != bytes((0, 0, 8, rank)):
         raise DataError(f"{path} is not an idx file of {rank}-dimensional unsigned bytes")
@@ -181,59 +169,11 @@ def _idx(path: Path, rank: int) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def _class_folders(root: Path, spec: InputSpec, parts: str, progress: Callable) -> Dataset:
-    train_dir = _first_dir(root, _TRAIN_NAMES)
-    folders = {"train": train_dir or root, "validation": None, "test": _first_dir(root, _TEST_NAMES)}
-    if train_dir is not None:
-        folders["validation"] = _first_dir(root, _VALIDATION_NAMES)
-    else:
-        folders["test"] = None
-    classes = _class_names(folders["train"])
-    if set(classes) <= {*_TEST_NAMES, *_VALIDATION_NAMES}:
-        raise DataError(f"{root} holds {' and '.join(classes)} but no train; a data set directory is one of\n{LAYOUTS}")
+def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, progress: Callable) -> Dataset:
+    folders, classes = find_folders(root, needs_train=parts != "test")
     if parts == "test" and (folders["test"] or folders["validation"]):
         folders["train"] = None
-    splits = {name: None if folder is None else _read_folder(folder, classes, spec, progress)
-              for name, folder in folders.items()}
-    return Dataset(root.name, classes, splits["train"] or _empty(spec.shape), splits["validation"], splits["test"])
-
-
-def _first_dir(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
-    if len(names) < 2:
-        raise DataError(f"{folder} holds {len(names)} class folder(s), two or more are needed;"
-                        f" a data set directory is one of\n{LAYOUTS}")
-    return tuple(names)
-
-
-def picture_paths(folder: Path) -> list[Path]:
-    """Every file below ``folder`` whose suffix Pillow knows as a picture's, sorted."""
-    known = Image.registered_extensions()
-    return sorted(p for p in folder.rglob("*")
-                  if p.suffix.lower() in known and p.is_file() and not p.name.startswith("."))
-
-
-def _read_folder(folder: Path, classes: tuple[str, ...], spec: InputSpec, progress: Callable) -> Split:
-    extra = sorted({d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith(".")} - set(classes))
-    if extra:
-        raise DataError(f"{folder / extra[0]} is a class that the training folder does not have")
-    pairs = [(path, label) for label, name in enumerate(classes) for path in picture_paths(folder / name)]
-    missing = sorted(set(range(len(classes))) - {label for _, label in pairs})
-    if missing:
-        raise DataError(f"{folder / classes[missing[0]]} holds no picture")
-    images, labels = [], []
-    for path, label in progress(pairs):
-        try:
-            images.append(network_input(path, spec))
-            labels.append(label)
-        except ImageError as error:
-            log.warning("left out: %s", error)
-    unread = sorted(set(range(len(classes))) - set(labels))
-    if unread:
-        count = sum(label == unread[0] for _, label in pairs)
-        raise DataError(f"{folder / classes[unread[0]]}: none of its {count} pictures can be read")
-    return Split(np.stack(images), np.array(labels, np.int64))
+    splits = {name: read_folder(folders[name], classes, prepare, progress) if folders[name] else None
+              for name in SPLITS}
+    return Dataset(root.resolve().name or "root", classes, splits["train"] or _empty(spec.shape),
+                   splits["validation"], splits["test"])

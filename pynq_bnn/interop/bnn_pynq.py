@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ImportFolderError, NetworkError
+from ..files import is_dir, is_file
 from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec, one_bit_codes
 from ..network.spec import check_name
 
@@ -95,10 +96,10 @@ def import_folder(folder: str | Path, name: str | None = None) -> Network:
 
 def _read_classes(folder: Path) -> tuple[str, ...]:
     path = folder / "classes.txt"
-    if not folder.is_dir():
-        raise ImportFolderError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'};"
+    if not is_dir(folder):
+        raise ImportFolderError(f"{folder}: {'not a folder' if is_file(folder) else 'no such folder'};"
                                 " give the BNN-PYNQ folder that holds classes.txt and 0-0-weights.bin")
-    if not path.is_file():
+    if not is_file(path):
         raise ImportFolderError(f"{folder}: no classes.txt; give the folder that holds it beside 0-0-weights.bin,"
                                 " or write one, a class name a line")
     try:

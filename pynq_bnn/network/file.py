@@ -49,7 +49,13 @@ _LAYER_ARRAY_NAME = re.compile(r"layers\.(0|[1-9][0-9]{0,4})\.(weights|threshold
 # --- writing -----------------------------------------------------------------------------------------
 
 def write_network(network: Network) -> bytes:
-    """The bytes of the ``.bnn`` file of ``network``."""
+    """The bytes of the ``.bnn`` file of ``network``.
+
+    Raises
+    ------
+    NetworkError
+        When the network is larger than a file may be.
+    """
     arrays: list[tuple[str, str, np.ndarray]] = []
     header = {
         "name": network.name,
@@ -107,6 +113,8 @@ def save_network(network: Network, path: str | Path) -> None:
 
     Raises
     ------
+    NetworkError
+        When the network is larger than a file may be.
     OutputError
         When the disk is full or the place cannot be written.
     """
@@ -157,7 +165,9 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
     _, version, header_size, data_size = _HEAD.unpack_from(content)
     if version != VERSION:
         raise NetworkFileError(f"format version {version}; this pynq-bnn reads version {VERSION}")
-    if header_size > _MAX_HEADER or _HEAD.size + header_size + data_size + _DIGEST != len(content):
+    if header_size > _MAX_HEADER:
+        raise NetworkFileError(f"a header of {header_size} bytes; up to {_MAX_HEADER} fit")
+    if _HEAD.size + header_size + data_size + _DIGEST != len(content):
         raise NetworkFileError(f"{len(content)} bytes where its lengths say"
                                f" {_HEAD.size + header_size + data_size + _DIGEST}; the file is cut or padded")
     body = content[:-_DIGEST]

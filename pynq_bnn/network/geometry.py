@@ -9,6 +9,8 @@ MAX_SIDE = 4096
 MAX_CHANNELS = 65536
 # Values of one map; what a network may ask of a computer that runs it.
 MAX_MAP = 1 << 26
+# What the weights of a .bnn file take at most; the rest of its 64 MiB is for thresholds and header.
+MAX_WEIGHT_BYTES = 60 << 20
 
 
 def conv_size(size: int, kernel: int, stride: int, padding: int) -> int:

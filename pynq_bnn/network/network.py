@@ -84,6 +84,10 @@ class Network:
         bound = self.acc_bound(number)
         if bound >= ACC_LIMIT:
             raise NetworkError(f"sums up to {bound} exceed 2²⁴, where float32 stops being exact")
+        if layer.thresholds is not None:
+            outside = layer.thresholds[(layer.thresholds < -bound) | (layer.thresholds > bound + 1)]
+            if len(outside):
+                raise NetworkError(f"threshold {outside[0]}; sums lie within ±{bound}, so {-bound} to {bound + 1} fit")
 
     def _check_golden(self) -> None:
         if self.golden is None:

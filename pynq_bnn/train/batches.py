@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.datasets import Split
+from ..data.split import Split
 from ..network.spec import InputSpec
 from .config import TrainConfig
 

@@ -11,13 +11,19 @@ import numpy as np
 import torch
 
 from ..errors import NetworkError, TrainError, first_line
-from ..files import write_atomically
+from ..files import is_dir, is_file, write_atomically
 from ..network.spec import InputSpec, one_bit_codes, signed_codes
 from ..zoo.topology import Topology, topology_from_dict
 from .model import BinaryChain
 
 FORMAT = "pynq-bnn checkpoint 1"
 LAST, BEST = "last.pt", "best.pt"
+# Columns of the history, one row an epoch.
+COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+# Plain fields and their types; files that users pass around may hold anything.
+_FIELDS = {"topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict,
+           "optimizer": dict, "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
+           "validation_accuracy": (int, float), "test_accuracy": (int, float)}
 
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
@@ -41,9 +47,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         When it is missing, damaged, or not a checkpoint of pynq-bnn.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_dir(path):
         path = path / BEST
-    if not path.is_file():
+    if not is_file(path):
         raise TrainError(f"{path} does not exist; give the --out directory of a training or a checkpoint in it")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -52,6 +58,11 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise TrainError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainError(f"{path} is not a checkpoint of pynq-bnn ({FORMAT!r} is what it should say)")
+    for key, kind in _FIELDS.items():
+        if key in state and not isinstance(state[key], kind):
+            raise TrainError(f"{path} is damaged: {key!r} is {state[key]!r:.60}")
+    if any(set(COLUMNS) - set(row if isinstance(row, dict) else ()) for row in state.get("history", [])):
+        raise TrainError(f"{path} is damaged: a row of 'history' lacks a column")
     return state
 
 

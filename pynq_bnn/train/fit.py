@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..data.datasets import Dataset, Split
+from ..data.datasets import Dataset
+from ..data.split import Split
 from ..errors import OutputError, TrainError, first_line
 from ..zoo.topology import Topology
 from .batches import Batches
@@ -44,15 +46,34 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     TrainError
         ``out`` holds another training, the loss is not finite, or the data are too few.
     """
-    run = _Run(topology, data, Path(out), config, fit, torch.device(device or _default_device()), quiet)
-    run.start(resume)
-    while run.epoch < config.epochs:
-        run.one_epoch()
-    return run.finish()
+    try:
+        run = _Run(topology, data, Path(out), config, fit, choose_device(device), quiet)
+        run.start(resume)
+        while run.epoch < config.epochs:
+            run.one_epoch()
+        return run.finish()
+    except RuntimeError as error:  # torch has no kind of its own for memory on the CPU
+        if "memory" not in str(error):
+            raise
+        raise TrainError(f"out of memory ({first_line(error)}); start again with a smaller --batch") from None
 
 
-def _default_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def choose_device(name: str | None) -> torch.device:
+    """The device called ``name``; without a name CUDA when there is one, else the CPU.
+
+    Raises
+    ------
+    TrainError
+        CUDA is asked for and not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainError("torch finds no CUDA device here; leave --device out to train on the CPU")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _fingerprint(data: Dataset) -> str:
+    """Changes with the number, order and labels of the training pictures, on which the validation split rests."""
+    return f"{len(data.train)} pictures, labels {zlib.crc32(data.train.labels.tobytes()):08x}"
 
 
 def split_validation(data: Dataset, part: float, seed: int) -> tuple[Split, Split]:
@@ -75,9 +96,9 @@ class _Run:
         self.topology, self.data, self.out, self.config = topology, data, out, config
         self.spec, self.fit, self.device, self.quiet = input_spec(topology, fit), fit, device, quiet
         torch.manual_seed(config.seed)
-        training, validation = split_validation(data, config.validation, config.seed)
+        training, self.validation_split = split_validation(data, config.validation, config.seed)
         self.training = Batches(training, self.spec, config.batch, device)
-        self.validation = Batches(validation, self.spec, 500, device)
+        self.validation = Batches(self.validation_split, self.spec, 500, device)
         self.model = BinaryChain(topology, len(data.classes)).to(device, memory_format=torch.channels_last)
         self.optimizer = _optimizer(self.model, config)
         self.epoch, self.best, self.history = 0, -1.0, []
@@ -89,8 +110,12 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the directory {self.out}: {error.strerror}") from None
+        for partial in self.out.glob(".*.partial"):  # what a kill while writing has left
+            partial.unlink(missing_ok=True)
         last = self.out / LAST
         if not last.exists():
+            if resume:
+                log.info("%s holds no training yet; starting one", self.out)
             return
         if not resume:
             raise TrainError(f"{self.out} already holds a training; go on with --resume or give another --out")
@@ -99,8 +124,8 @@ class _Run:
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.epoch, self.best, self.history = state["epoch"], state["best"], state["history"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.epoch, self.best, self.history = state["epoch"], float(state["best"]), state["history"]
+        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
             raise TrainError(f"{last} cannot be resumed: {first_line(error)}") from None
 
     def _check_same(self, state: dict[str, Any]) -> None:
@@ -115,7 +140,7 @@ class _Run:
 
     def _description(self) -> dict[str, Any]:
         return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
-                "dataset": self.data.name, "config": self.config.to_dict()}
+                "dataset": self.data.name, "pictures": _fingerprint(self.data), "config": self.config.to_dict()}
 
     def _save(self, accuracy: float) -> None:
         state = {**self._description(), "model": _plain(self.model.state_dict()), "epoch": self.epoch,
@@ -196,7 +221,7 @@ class _Run:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, batches: Batches) -> tuple[float, float]:
-        """Mean loss and accuracy (0…1) in float32, where every sum is an exact integer."""
+        """Mean loss and accuracy (0…1) in float32."""
         model.eval()
         loss, correct = 0.0, 0
         for q, labels in batches.in_order():
@@ -209,11 +234,12 @@ class _Run:
         """Calibrate the best checkpoint, read the test split once and note both in it."""
         state = load_checkpoint(self.out / BEST)
         model, _ = restore_model(state, str(self.out / BEST))
-        model = model.to(self.device, memory_format=torch.channels_last)
-        state["temperature"] = _temperature(model, self.validation)
+        # On the CPU, where the model's operations are by definition what the folded network computes.
+        cpu = torch.device("cpu")
+        state["temperature"] = _temperature(model, Batches(self.validation_split, self.spec, 500, cpu))
         result = {"epoch": state["epoch"], "validation_accuracy": state["validation_accuracy"]}
         if self.data.test is not None:
-            result["test_accuracy"] = self.evaluate(model, Batches(self.data.test, self.spec, 500, self.device))[1]
+            result["test_accuracy"] = self.evaluate(model, Batches(self.data.test, self.spec, 500, cpu))[1]
         state.update(result, training_seconds=sum(row["seconds"] for row in self.history),
                      device=_device_name(self.device))
         save_checkpoint(self.out / BEST, {key: value for key, value in state.items() if key != "format"})

@@ -6,9 +6,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+from ..files import write_atomically
+from .checkpoint import COLUMNS
 
 
 def write_csv(path: Path, history: list[dict[str, Any]]) -> None:
@@ -24,9 +26,6 @@ def write_csv(path: Path, history: list[dict[str, Any]]) -> None:
 
 def plot_curves(path: Path, history: list[dict[str, Any]], title: str) -> None:
     """Loss on the left, accuracy on the right, training and validation over epochs."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in history]

@@ -76,6 +76,6 @@ class BinaryWeight(_SignInjector, WeightQuantSolver):
 
 
 class BinaryActivation(_SignInjector, ActQuantSolver):
-    """Activation quantizer: ±1, gradient passed where |x| ≤ 1."""
+    """Activation quantizer: ±1, gradient passed where |x| < 1."""
 
     clip_gradient = True

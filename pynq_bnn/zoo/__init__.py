@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import NetworkError
+from ..files import is_file
 from ..network import Network, load_network
 from .tables import TOPOLOGIES
 from .topology import Conv, Fc, Topology, topology_from_json
@@ -27,13 +28,15 @@ def find_network(name: str | Path) -> Network:
     NetworkError, NetworkFileError
         No such name (the message lists the names), or the file is missing or damaged.
     """
+    if not isinstance(name, (str, Path)):
+        raise NetworkError(f"a network is a name, the path of a .bnn file or a Network, not {type(name).__name__}")
     files = shipped()
     if str(name) in files:
         return load_network(files[str(name)])
-    if str(name) in TOPOLOGIES and not Path(name).exists():
+    if str(name) in TOPOLOGIES and not is_file(Path(name)):
         raise NetworkError(f"{name} ships without weights; train it (pynq-bnn train {name} --data DIR --out OUT)"
                            f" or use one of {', '.join(files)}")
-    if Path(name).suffix == ".bnn" or Path(name).exists():
+    if Path(name).suffix == ".bnn" or is_file(Path(name)):
         return load_network(name)
     raise NetworkError(f"no network {str(name)!r}; give the path of a .bnn file or one of {', '.join(files)}")
 

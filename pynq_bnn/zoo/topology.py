@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, Union
 
 from ..errors import NetworkError
-from ..network.geometry import MAX_CHANNELS, MAX_KERNEL, MAX_SIDE, POOLS, STRIDES, conv_size, pooled_size
+from ..network.geometry import (
+    MAX_CHANNELS,
+    MAX_KERNEL,
+    MAX_MAP,
+    MAX_SIDE,
+    MAX_WEIGHT_BYTES,
+    POOLS,
+    STRIDES,
+    conv_size,
+    pooled_size,
+)
 from ..network.layers import ACC_LIMIT
 from ..network.spec import MAX_CLASSES, check_name
 
@@ -143,7 +153,10 @@ def _check(topology: Topology) -> None:
         conv = [conv_size(s, row.kernel, row.stride, row.padding) for s in (h, w)]
         need(row.kernel**2 * c * largest < ACC_LIMIT, f"{where}: sums of {row.kernel**2 * c} inputs exceed 2²⁴")
         h, w, c, largest = *(pooled_size(s, row.pool) for s in conv), row.channels, 1
+        need(conv[0] * conv[1] * c <= MAX_MAP, f"{where}: its map is too large; up to {MAX_MAP} values fit")
         need(h > 0 and w > 0, f"{where}: the {row.kernel}×{row.kernel} window or its pool does not fit the map")
+    bits = sum(layer.weight_bits for layer in topology.layer_table())
+    need(bits <= 8 * MAX_WEIGHT_BYTES, f"{bits} weight bits; a .bnn file holds up to {8 * MAX_WEIGHT_BYTES}")
     need(h * w * c * largest < ACC_LIMIT, f"the last layer: sums of {h * w * c} inputs exceed 2²⁴; pool or stride more")
 
 
@@ -218,6 +231,14 @@ def topology_from_json(path: str | Path) -> Topology:
 
         {"name": "mine", "height": 32, "width": 32, "channels": 3, "input_bits": 8,
          "rows": [{"type": "conv", "channels": 64, "pool": 2}, {"type": "fc", "units": 256}]}
+
+    A conv may also have "kernel" (3), "stride" (1), "padding" (0), "pad_value" ("zero" or "one") and
+    "order" ("sign-pool" or "pool-sign"), see :class:`Conv`.
+
+    Raises
+    ------
+    NetworkError
+        The file cannot be read, or the table contradicts itself; the message names the layer.
     """
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -29,7 +29,8 @@ def _random_layer(row: Row, shape: tuple[int, int, int], first_8_bit: bool, rng:
     count = row.channels if conv else row.units
     window = (row.kernel, row.kernel, shape[2]) if conv else (int(np.prod(shape)),)
     spread = np.sqrt(np.prod(window)) * (74 if first_8_bit else 1)  # 74: deviation of uniform int8 codes
-    thresholds = np.rint(rng.normal(0, spread, count)).astype(np.int32)
+    bound = np.prod(window) * (128 if first_8_bit else 1)
+    thresholds = np.clip(np.rint(rng.normal(0, spread, count)), -bound, bound).astype(np.int32)
     weights = _bits(rng, (count, *window))
     if not conv:
         return BinFc(weights, thresholds, np.zeros(count, bool))

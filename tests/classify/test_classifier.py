@@ -114,3 +114,21 @@ def test_a_closed_classifier_says_so(colour, pixels):
         classifier.classify(pixels)
     with pytest.raises(PynqBnnError, match="closed"):
         classifier.verify()
+
+
+def test_a_file_replaced_by_another_network_is_read_again(colour, network, tmp_path):
+    picture = np.zeros((28, 28), np.uint8)
+    path = tmp_path / "mine.bnn"
+    answers = []
+    for seed in (1, 2):
+        save_network(untrained_network(TOPOLOGIES["tfc-mnist"], seed), path)
+        answers.append(classify(picture, path).scores)
+        assert np.array_equal(answers[-1], Classifier(path).classify(picture).scores)
+    assert not np.array_equal(*answers)
+
+
+@pytest.mark.parametrize("bad", [None, 5, [1], b"cnv-cifar10"])
+def test_what_names_no_network_is_a_network_error(bad):
+    for call in (lambda: Classifier(bad), lambda: classify(np.zeros((28, 28), np.uint8), bad)):
+        with pytest.raises(NetworkError, match="a network is a name"):
+            call()

@@ -212,13 +212,14 @@ def test_1_bit_pictures_are_black_and_white(tmp_path):
     assert np.array_equal(seen[:, :, 0], np.where(bits, 255, 0))
 
 
-def test_of_an_animation_the_first_frame_is_seen(tmp_path):
+def test_of_an_animated_file_the_first_frame_is_seen(tmp_path):
     frames = [Image.new("RGB", (32, 32), color) for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     path = write(tmp_path, encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert (network_input(path, spec()) == [255, 0, 0]).all()
     with Image.open(path) as opened:
         opened.seek(2)
-        assert (network_input(opened, spec()) == [255, 0, 0]).all()
+        assert (network_input(opened, spec()) == [0, 0, 255]).all(), "a PIL image shows its present frame"
+        assert opened.tell() == 2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -8,6 +8,7 @@ import pytest
 from pynq_bnn import Classifier
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.classify.verify import verify_backend
+from pynq_bnn.errors import BackendError
 from pynq_bnn.network import Golden
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
@@ -29,12 +30,12 @@ class Broken(CpuBackend):
         super().__init__(network)
         self.layer, self.index, self.golden_too = layer, index, golden_too
 
-    def map_bits(self, pixels, layer):
-        bits = super().map_bits(pixels, layer)
-        if layer == self.layer:
-            image, y, x, channel = self.index
-            bits[image, y, x, channel // 8] ^= 1 << channel % 8
-        return bits
+    def states(self, pixels):
+        for layer, state in enumerate(super().states(pixels)):
+            if layer == self.layer and state.ndim == 4 and len(pixels) > 1:  # the golden image comes alone
+                image, y, x, channel = self.index
+                state[image, y, x, channel // 8] ^= 1 << channel % 8
+            yield state
 
     def scores(self, pixels):
         scores = super().scores(pixels)
@@ -70,3 +71,9 @@ def test_a_wrong_golden_score_is_found_first(network):
     report = verify_backend(Broken(network, 8, (0, 7), golden_too=True), images=3)
     assert report.difference.layer == -1
     assert "golden image, class 7" in str(report.difference)
+
+
+def test_nothing_to_verify_with_is_an_error(network):
+    for arguments in ({"images": 0}, {"images": -1}, {"pixels": np.zeros((0, 32, 32, 3), np.uint8)}):
+        with pytest.raises(BackendError, match="one picture or more"):
+            Classifier(network).verify(**arguments)

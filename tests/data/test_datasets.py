@@ -357,3 +357,44 @@ def test_taking_indices_keeps_images_and_labels_together():
     part = split.take(np.array([4, 1]))
     assert (part.images[:, 0, 0, 0].tolist(), part.labels.tolist(), len(part)) == ([16, 4], [4, 1], 2)
     assert Dataset("x", ("a",), split).evaluation_split() == ("all", split)
+
+
+# --- splits beside classes -----------------------------------------------------------------------------------
+
+def test_split_folders_are_known_by_their_usual_names_in_any_case(tmp_path):
+    for train, test, val in (("train", "test", "val"), ("Train", "Test", "Validate"),
+                             ("training_set", "test_set", "validation_set")):
+        for number, part in enumerate((train, test, val)):
+            write_classes(tmp_path / train / part, {"a": [number], "b": [number]})
+        data = load_dataset(tmp_path / train, SMALL)
+        assert data.classes == ("a", "b")
+        assert [set(reds(split)) for split in (data.train, data.test, data.validation)] == [{0}, {1}, {2}]
+
+
+@pytest.mark.parametrize("names", [("a", "b", "test"), ("car", "bus", "Train"), ("train", "test", "pictures")])
+def test_a_split_beside_other_folders_is_refused_not_taken_for_a_class(tmp_path, names):
+    for name in names:
+        write_classes(tmp_path / name, {"x": [1], "y": [2]})
+    with pytest.raises(DataError, match="taken for a split, beside"):
+        load_dataset(tmp_path, SMALL)
+
+
+def test_a_test_part_alone_can_be_evaluated_but_not_trained_on(tmp_path):
+    write_classes(tmp_path / "test", {"a": [1], "b": [2]})
+    assert load_dataset(tmp_path, SMALL, parts="test").evaluation_split()[0] == "test"
+    with pytest.raises(DataError, match="no 'train'"):
+        load_dataset(tmp_path, SMALL)
+
+
+def test_pictures_in_hidden_folders_do_not_count(tmp_path):
+    write_classes(tmp_path, {"a": [1], "b": [2]})
+    write_classes(tmp_path / "a", {".ipynb_checkpoints": [7]})
+    assert sorted(reds(load_dataset(tmp_path, SMALL).train)) == [1, 2]
+
+
+def test_idx_files_named_with_a_dot_are_found(tmp_path):
+    write_mnist(tmp_path)
+    expected = load_dataset(tmp_path, MNIST)
+    for path in list(tmp_path.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert np.array_equal(load_dataset(tmp_path, MNIST).test.images, expected.test.images)

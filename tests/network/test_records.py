@@ -310,6 +310,18 @@ def test_native_scores_are_the_floored_affine_of_the_scores():
     assert output(6).native_scores(scores).tolist() == scores.tolist()
 
 
+@pytest.mark.parametrize(("threshold", "fits"), [(-9, True), (10, True), (-10, False), (11, False)])
+def test_a_threshold_outside_what_sums_can_reach_plus_one_is_refused(threshold, fits):
+    hidden = BinFc(np.ones((1, 9), np.uint8), np.array([threshold]), np.array([False]))
+    layers = (hidden, BinFc(np.ones((1, 1), np.uint8)))
+    spec, output = InputSpec(3, 3, 1, one_bit_codes(), 1), OutputSpec(("a",), np.ones(1), np.zeros(1))
+    if fits:
+        assert Network("t", spec, layers, output).layers[0].thresholds[0] == threshold
+    else:
+        with pytest.raises(NetworkError, match=rf"layer 0 .*threshold {threshold}; .*-9 to 10 fit"):
+            Network("t", spec, layers, output)
+
+
 def test_a_map_too_large_for_any_computer_is_refused():
     spec = InputSpec(1024, 1024, 1, signed_codes())
     conv = FpConv(np.zeros((65, 1, 1, 1), np.uint8), np.zeros(65, np.int32), np.zeros(65, bool))

@@ -14,12 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from pynq_bnn.data.datasets import Dataset, Split
+from pynq_bnn.data.datasets import Dataset
+from pynq_bnn.data.split import Split
 from pynq_bnn.errors import OutputError, TrainError
-from pynq_bnn.train.checkpoint import load_checkpoint, save_checkpoint
+from pynq_bnn.train.checkpoint import COLUMNS, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
 from pynq_bnn.train.fit import learning_rate, split_validation, train
-from pynq_bnn.train.history import COLUMNS
+from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 SMALL = Topology("small", "", 8, 8, 1, 8, (Conv(32, pool=2), Fc(64)))
@@ -67,26 +68,35 @@ def test_resumed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path
         assert torch.equal(tensor, parts["model"][name]), name
 
 
+def changed(path, since):
+    return path.exists() and path.stat().st_mtime_ns != since
+
+
 def test_a_kill_at_any_moment_leaves_a_checkpoint_that_goes_on(tmp_path):
-    """Kill the trainer at random moments until it is through; every restart must find whole files."""
+    """Kill the trainer at random moments between and while writing; every restart must find whole files."""
     script = (f"import sys; sys.path[:0] = {sys.path!r}\n"
               "import test_fit as t, pathlib\n"
-              "t.run(pathlib.Path(sys.argv[1]), epochs=24, resume=True)")
+              "t.run(pathlib.Path(sys.argv[1]), epochs=1000, schedule='step', resume=True)")
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
-    rng, out = np.random.default_rng(5), tmp_path / "out"
+    rng, out, before = np.random.default_rng(5), tmp_path / "out", 0
     for _ in range(3):
+        last = out / "last.pt"
+        stamp = last.stat().st_mtime_ns if last.exists() else 0
         process = subprocess.Popen([sys.executable, "-c", script, str(out)], env=environment)
         deadline = time.monotonic() + 60
-        while not (out / "last.pt").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, 1.0))
+        while not changed(last, stamp) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.6))  # about two epochs, so that kills fall into the writing too
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert 1 <= load_checkpoint(out / "last.pt")["epoch"] <= 24
+        epoch = load_checkpoint(last)["epoch"]
+        assert epoch > before
         assert load_checkpoint(out / "best.pt")["validation_accuracy"] > 0
-    before = load_checkpoint(out / "last.pt")["epoch"]
-    assert run(out, epochs=24, resume=True)["test_accuracy"] > 0.9
-    assert load_checkpoint(out / "last.pt")["epoch"] == 24 >= before
+        before = epoch
+    (out / ".last.pt.1.partial").write_bytes(b"left by a kill")
+    assert run(out, epochs=before + 1, schedule="step", resume=True)["test_accuracy"] > 0.5
+    assert load_checkpoint(out / "last.pt")["epoch"] == before + 1
+    assert sorted(p.name for p in out.iterdir()) == ["best.pt", "curves.png", "history.csv", "last.pt"]
 
 
 def test_a_directory_with_a_training_is_not_overwritten(tmp_path):
@@ -95,6 +105,28 @@ def test_a_directory_with_a_training_is_not_overwritten(tmp_path):
         run(tmp_path, epochs=1)
     with pytest.raises(TrainError, match="another config"):
         run(tmp_path, epochs=2, resume=True, lr=0.5)
+    more = Dataset("stripes", ("across", "down"), stripes(410, 1))
+    with pytest.raises(TrainError, match="another pictures"):
+        train(SMALL, more, tmp_path, TrainConfig(epochs=2, batch=20), resume=True, quiet=True, device="cpu")
+
+
+@pytest.mark.parametrize("change", [{"config": 3}, {"history": 3}, {"history": [{}]}, {"epoch": "x"}, {"best": None},
+                                    {"optimizer": 3}, {"optimizer": {}}, {"model": 3}, {"model": {"a": 1}}])
+def test_a_checkpoint_with_odd_values_is_one_clear_error(tmp_path, change):
+    run(tmp_path, epochs=1)
+    state = {k: v for k, v in load_checkpoint(tmp_path / "last.pt").items() if k != "format"}
+    save_checkpoint(tmp_path / "last.pt", {**state, **change})
+    with pytest.raises(TrainError, match=r"last\.pt"):
+        run(tmp_path, epochs=2, resume=True)
+
+
+def test_torch_out_of_memory_advises_a_smaller_batch(tmp_path, monkeypatch):
+    def full(self, x):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(BinaryChain, "forward", full)
+    with pytest.raises(TrainError, match="smaller --batch"):
+        run(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken zip"])
