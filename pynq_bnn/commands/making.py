@@ -88,6 +88,8 @@ def compile(arguments: argparse.Namespace) -> int:
     network = compiler.compile_checkpoint(arguments.checkpoint, output.stem)
     save_network(network, output)
     print(f"wrote {output}: {output.stat().st_size:,} bytes, {len(network.layers)} layers, checked against torch")
+    if "temperature" not in network.provenance:
+        print("the training was not run to its end: probabilities are not calibrated, no test accuracy is noted")
     return 0
 
 

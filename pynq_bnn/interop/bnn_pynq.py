@@ -25,7 +25,7 @@ import numpy as np
 from ..errors import ImportFolderError, NetworkError
 from ..files import is_dir, is_file
 from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec, one_bit_codes
-from ..network.spec import check_name
+from ..network.checks import check_name
 
 
 class _Matrix(NamedTuple):

@@ -30,33 +30,9 @@ def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = Fal
     Parameters
     ----------
     picture : path, PIL image, or (H, W), (H, W, 1), (H, W, 3) uint8 array
-    draft, via_64 : bool
-        As for :func:`old_pixels`; ``draft`` matters for paths of JPEGs alone.
-
-    Returns
-    -------
-    (32, 32, 3) uint8
-        RGB, 0…255.
-
-    Raises
-    ------
-    ImageError
-        When the picture cannot be read.
-    """
-    if isinstance(picture, (str, Path)):
-        return old_pixels(picture, draft, via_64)
-    image = picture.copy() if isinstance(picture, Image.Image) else read_picture(picture)
-    return _pixels(image, False, via_64, "the picture")
-
-
-def old_pixels(path: str | Path, draft: bool, via_64: bool) -> np.ndarray:
-    """The pixels that BNN-PYNQ saw of the picture at ``path``.
-
-    Parameters
-    ----------
     draft : bool
         Decode a JPEG at 1/2, 1/4 or 1/8 of its size where that is enough, as ``thumbnail`` did with a file
-        that was opened and not yet shown.
+        that was opened and not yet shown. Matters for paths alone.
     via_64 : bool
         Shrink to 64 pixels first, as the notebooks did with ``car.png``.
 
@@ -68,11 +44,14 @@ def old_pixels(path: str | Path, draft: bool, via_64: bool) -> np.ndarray:
     Raises
     ------
     ImageError
-        When the file is missing, damaged or no picture.
+        When the picture is missing, damaged or no picture.
     """
-    read_picture(path)  # raises one clear error for whatever is no picture
-    with Image.open(path) as image:
-        return _pixels(image, draft, via_64, str(path))
+    if isinstance(picture, (str, Path)):
+        read_picture(picture)  # raises one clear error for whatever is no picture
+        with Image.open(picture) as image:
+            return _pixels(image, draft, via_64, str(picture))
+    image = picture.copy() if isinstance(picture, Image.Image) else read_picture(picture)
+    return _pixels(image, False, via_64, "the picture")
 
 
 def _pixels(image: Image.Image, draft: bool, via_64: bool, what: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Union
 
 import numpy as np
 
-from ..errors import NetworkError
+from .checks import need
 from .geometry import MAX_CHANNELS, MAX_KERNEL, POOLS, STRIDES, conv_size, pooled_size
 
 # Sums must stay exact integers in float32.
@@ -34,12 +34,12 @@ class _Conv:
         _check_weights(self, 4)
         _check_thresholds(self)
         kernel = self.weights.shape[1]
-        _need(self.weights.shape[2] == kernel and kernel <= MAX_KERNEL,
-              f"kernel {self.weights.shape[1:3]}; squares of side 1 to {MAX_KERNEL} fit")
-        _need(type(self.stride) is int and self.stride in STRIDES, f"stride {self.stride!r}; one of {STRIDES} fits")
-        _need(type(self.padding) is int and 0 <= self.padding < kernel,
-              f"padding {self.padding!r}; 0 to kernel − 1 fit")
-        _need(type(self.pool) is int and self.pool in POOLS, f"pool {self.pool!r}; one of {POOLS} fits")
+        need(self.weights.shape[2] == kernel and kernel <= MAX_KERNEL,
+             f"kernel {self.weights.shape[1:3]}; squares of side 1 to {MAX_KERNEL} fit")
+        need(type(self.stride) is int and self.stride in STRIDES, f"stride {self.stride!r}; one of {STRIDES} fits")
+        need(type(self.padding) is int and 0 <= self.padding < kernel,
+             f"padding {self.padding!r}; 0 to kernel − 1 fit")
+        need(type(self.pool) is int and self.pool in POOLS, f"pool {self.pool!r}; one of {POOLS} fits")
 
     @property
     def channels_out(self) -> int:
@@ -56,7 +56,7 @@ class _Conv:
     def conv_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(height, width, channels) of the sums, before pooling."""
         h, w, c = input_shape
-        _need(c == self.weights.shape[3], f"{c} channels come in, the weights take {self.weights.shape[3]}")
+        need(c == self.weights.shape[3], f"{c} channels come in, the weights take {self.weights.shape[3]}")
         h, w = (conv_size(s, self.kernel, self.stride, self.padding) for s in (h, w))
         return h, w, self.channels_out
 
@@ -64,8 +64,8 @@ class _Conv:
         """(height, width, channels) of the map of bits that leaves the layer."""
         h, w, c = self.conv_shape(input_shape)
         h, w = pooled_size(h, self.pool), pooled_size(w, self.pool)
-        _need(h > 0 and w > 0,
-              f"the {self.kernel}×{self.kernel} window or its pool does not fit a map of {input_shape}")
+        need(h > 0 and w > 0,
+             f"the {self.kernel}×{self.kernel} window or its pool does not fit a map of {input_shape}")
         return h, w, c
 
 
@@ -89,7 +89,7 @@ class BinConv(_Conv):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need(self.pad_value in ("zero", "one"), f"pad_value {self.pad_value!r}; 'zero' or 'one' fit")
+        need(self.pad_value in ("zero", "one"), f"pad_value {self.pad_value!r}; 'zero' or 'one' fit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class BinFc:
 
     def __post_init__(self) -> None:
         _check_weights(self, 2)
-        _need((self.thresholds is None) == (self.invert is None), "thresholds without invert bits, or the reverse")
+        need((self.thresholds is None) == (self.invert is None), "thresholds without invert bits, or the reverse")
         if self.thresholds is not None:
             _check_thresholds(self)
 
@@ -122,8 +122,8 @@ class BinFc:
 
     def conv_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(1, 1, units), once the fan-in fits the map."""
-        _need(int(np.prod(input_shape)) == self.fan_in,
-              f"a map of {input_shape} comes in, the weights take {self.fan_in} inputs")
+        need(int(np.prod(input_shape)) == self.fan_in,
+             f"a map of {input_shape} comes in, the weights take {self.fan_in} inputs")
         return 1, 1, self.channels_out
 
     output_shape = conv_shape
@@ -134,25 +134,20 @@ Layer = Union[FpConv, BinConv, BinFc]
 
 def _check_weights(layer: Layer, rank: int) -> None:
     weights = np.asarray(layer.weights)
-    _need(weights.ndim == rank and weights.size > 0, f"weights of shape {weights.shape}; {rank} dimensions fit")
-    _need(weights.dtype in (np.uint8, np.bool_) and int(weights.max()) <= 1, "weights that are not bits")
-    _need(weights.shape[0] <= MAX_CHANNELS, f"{weights.shape[0]} output channels; up to {MAX_CHANNELS} fit")
+    need(weights.ndim == rank and weights.size > 0, f"weights of shape {weights.shape}; {rank} dimensions fit")
+    need(weights.dtype in (np.uint8, np.bool_) and int(weights.max()) <= 1, "weights that are not bits")
+    need(weights.shape[0] <= MAX_CHANNELS, f"{weights.shape[0]} output channels; up to {MAX_CHANNELS} fit")
     object.__setattr__(layer, "weights", weights.view(np.uint8) if weights.dtype == np.bool_ else weights)
 
 
 def _check_thresholds(layer: Layer) -> None:
     count = layer.weights.shape[0]
-    _need(layer.thresholds is not None and layer.invert is not None, "thresholds or invert bits are missing")
+    need(layer.thresholds is not None and layer.invert is not None, "thresholds or invert bits are missing")
     thresholds, invert = np.asarray(layer.thresholds), np.asarray(layer.invert)
-    _need(thresholds.shape == (count,) and thresholds.dtype.kind == "i",
-          f"thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) integers fit")
-    _need(bool(thresholds.min() >= -ACC_LIMIT and thresholds.max() <= ACC_LIMIT), "thresholds beyond ±2²⁴")
-    _need(invert.shape == (count,) and invert.dtype in (np.bool_, np.uint8) and int(invert.max()) <= 1,
-          f"invert of shape {invert.shape}, {invert.dtype}; ({count},) bits fit")
+    need(thresholds.shape == (count,) and thresholds.dtype.kind == "i",
+         f"thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) integers fit")
+    need(bool(thresholds.min() >= -ACC_LIMIT and thresholds.max() <= ACC_LIMIT), "thresholds beyond ±2²⁴")
+    need(invert.shape == (count,) and invert.dtype in (np.bool_, np.uint8) and int(invert.max()) <= 1,
+         f"invert of shape {invert.shape}, {invert.dtype}; ({count},) bits fit")
     object.__setattr__(layer, "thresholds", thresholds.astype(np.int32))
     object.__setattr__(layer, "invert", invert.astype(bool))
-
-
-def _need(condition: bool, what: str) -> None:
-    if not condition:
-        raise NetworkError(what)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError
+from .checks import check_name
 from .geometry import MAX_MAP
 from .layers import ACC_LIMIT, BinFc, FpConv, Layer
-from .spec import InputSpec, OutputSpec, check_name
+from .spec import InputSpec, OutputSpec
 
 
 @dataclass(frozen=True, eq=False)

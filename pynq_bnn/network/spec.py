@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NetworkError
+from .checks import check_name, is_int, need
 from .geometry import MAX_SIDE
 
 FITS = ("letterbox", "crop", "stretch", "digit")
@@ -45,22 +45,22 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codes", np.asarray(self.codes))
-        _need(all(_is_int(s, 1, MAX_SIDE) for s in (self.height, self.width)),
-              f"input size {self.height!r}×{self.width!r}; sides from 1 to {MAX_SIDE} fit")
-        _need(_is_int(self.channels, 1, 3) and self.channels != 2, f"input channels {self.channels!r}; 1 or 3 fit")
-        _need(_is_int(self.bits, 1, 8) and self.bits in (1, 8), f"input bits {self.bits!r}; 1 or 8 fit")
-        _need(self.codes.shape == (256,) and self.codes.dtype.kind in "iu",
-              f"input codes of shape {self.codes.shape}, {self.codes.dtype}; 256 integers fit")
-        _need(bool(self.codes.min() >= -128 and self.codes.max() <= 255), "input codes outside −128…255")
+        need(all(is_int(s, 1, MAX_SIDE) for s in (self.height, self.width)),
+             f"input size {self.height!r}×{self.width!r}; sides from 1 to {MAX_SIDE} fit")
+        need(is_int(self.channels, 1, 3) and self.channels != 2, f"input channels {self.channels!r}; 1 or 3 fit")
+        need(is_int(self.bits, 1, 8) and self.bits in (1, 8), f"input bits {self.bits!r}; 1 or 8 fit")
+        need(self.codes.shape == (256,) and self.codes.dtype.kind in "iu",
+             f"input codes of shape {self.codes.shape}, {self.codes.dtype}; 256 integers fit")
+        need(bool(self.codes.min() >= -128 and self.codes.max() <= 255), "input codes outside −128…255")
         object.__setattr__(self, "codes", self.codes.astype(np.int16))
         if self.bits == 1:
-            _need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
+            need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
         else:
             low, high = (-128, 127) if self.signed else (0, 255)
-            _need(bool(self.codes.min() >= low and self.codes.max() <= high),
-                  f"8-bit input codes outside {low}…{high}")
-        _need(self.fit in FITS, f"input fit {self.fit!r}; one of {FITS} fits")
-        _need(_is_int(self.background, 0, 255), f"input background {self.background!r}; 0 to 255 fit")
+            need(bool(self.codes.min() >= low and self.codes.max() <= high),
+                 f"8-bit input codes outside {low}…{high}")
+        need(self.fit in FITS, f"input fit {self.fit!r}; one of {FITS} fits")
+        need(is_int(self.background, 0, 255), f"input background {self.background!r}; 0 to 255 fit")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,30 +116,30 @@ class OutputSpec:
 
     def __post_init__(self) -> None:
         count = len(self.classes)
-        _need(1 <= count <= MAX_CLASSES, f"{count} classes; 1 to {MAX_CLASSES} fit")
+        need(1 <= count <= MAX_CLASSES, f"{count} classes; 1 to {MAX_CLASSES} fit")
         for name in self.classes:
             check_name(name, "class name")
         for name in ("scale", "offset"):
             values = np.asarray(getattr(self, name), np.float32)
             object.__setattr__(self, name, values)
-            _need(values.shape == (count,) and bool((np.abs(values) <= MAX_SCALE).all()),
-                  f"output {name} of shape {values.shape}, or beyond ±{MAX_SCALE:g}; ({count},) finite numbers fit")
+            need(values.shape == (count,) and bool((np.abs(values) <= MAX_SCALE).all()),
+                 f"output {name} of shape {values.shape}, or beyond ±{MAX_SCALE:g}; ({count},) finite numbers fit")
         low, high = TEMPERATURES
-        _need(bool(low <= self.temperature <= high), f"temperature {self.temperature!r}; {low:g} to {high:g} fit")
-        _need(self.decision in DECISIONS, f"decision {self.decision!r}; one of {DECISIONS} fits")
+        need(bool(low <= self.temperature <= high), f"temperature {self.temperature!r}; {low:g} to {high:g} fit")
+        need(self.decision in DECISIONS, f"decision {self.decision!r}; one of {DECISIONS} fits")
         self._check_thresholds(count)
-        _need(_is_int(self.native_div, 1, 2**15) and _is_int(self.native_add, -(2**24), 2**24),
-              f"native_add {self.native_add!r} or native_div {self.native_div!r} out of range")
+        need(is_int(self.native_div, 1, 2**15) and is_int(self.native_add, -(2**24), 2**24),
+             f"native_add {self.native_add!r} or native_div {self.native_div!r} out of range")
 
     def _check_thresholds(self, count: int) -> None:
         needed = self.decision == "highest_bit"
-        _need((self.class_thresholds is not None) == needed,
-              "class_thresholds belong to the decision 'highest_bit' and to no other")
+        need((self.class_thresholds is not None) == needed,
+             "class_thresholds belong to the decision 'highest_bit' and to no other")
         if needed:
             thresholds = np.asarray(self.class_thresholds)
-            _need(thresholds.shape == (count,) and thresholds.dtype.kind == "i"
-                  and bool(thresholds.min() >= -(2**31) and thresholds.max() < 2**31),
-                  f"class_thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) int32 fit")
+            need(thresholds.shape == (count,) and thresholds.dtype.kind == "i"
+                 and bool(thresholds.min() >= -(2**31) and thresholds.max() < 2**31),
+                 f"class_thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) int32 fit")
             object.__setattr__(self, "class_thresholds", thresholds.astype(np.int32))
 
     def logits(self, scores: np.ndarray) -> np.ndarray:
@@ -173,18 +173,3 @@ def signed_codes() -> np.ndarray:
 def one_bit_codes(threshold: int = 128) -> np.ndarray:
     """q = +1 where pixel ≥ threshold, else −1."""
     return np.where(np.arange(256) >= threshold, 1, -1).astype(np.int16)
-
-
-def check_name(name: object, what: str) -> None:
-    """A name fits one line of a terminal: 1 to 200 printable characters."""
-    _need(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable(),
-          f"{what} {name!r:.80}; 1 to 200 printable characters fit")
-
-
-def _is_int(value: object, low: int, high: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= high
-
-
-def _need(condition: bool, what: str) -> None:
-    if not condition:
-        raise NetworkError(f"{what}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from ..errors import NetworkError
+from ..network.checks import check_name
 from ..network.geometry import (
     MAX_CHANNELS,
     MAX_KERNEL,
@@ -24,7 +25,7 @@ from ..network.geometry import (
     pooled_size,
 )
 from ..network.layers import ACC_LIMIT
-from ..network.spec import MAX_CLASSES, check_name
+from ..network.spec import MAX_CLASSES
 
 ORDERS = ("sign-pool", "pool-sign")
 

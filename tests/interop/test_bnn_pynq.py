@@ -15,7 +15,7 @@ from pynq_bnn.backends.cpu import CpuBackend
 from pynq_bnn.data.datasets import load_dataset
 from pynq_bnn.errors import ImportFolderError
 from pynq_bnn.interop import import_folder
-from pynq_bnn.interop.old_preprocessing import old_pixels
+from pynq_bnn.interop.old_preprocessing import bnn_pynq_pixels
 from pynq_bnn.network import Network, read_network, write_network
 
 SEED = 20
@@ -265,7 +265,7 @@ def test_a_place_that_is_no_folder_is_named(make, message, tmp_path):
 ])
 def test_native_scores_equal_what_the_fpga_printed(picture, via_64, label, printed, bnn_pynq_dir):
     network = import_folder(bnn_pynq_dir / "cifar10" / "cnvW1A1")
-    pixels = old_pixels(bnn_pynq_dir / "pictures" / picture, draft=False, via_64=via_64)
+    pixels = bnn_pynq_pixels(bnn_pynq_dir / "pictures" / picture, draft=False, via_64=via_64)
     scores = CpuBackend(network).scores(pixels[None])
     assert network.output.native_scores(scores).tolist() == [printed]
     assert network.output.classes[int(network.output.indices(scores)[0])] == label

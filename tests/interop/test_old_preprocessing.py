@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pynq_bnn.errors import ImageError
-from pynq_bnn.interop.old_preprocessing import bnn_pynq_pixels, old_pixels
+from pynq_bnn.interop.old_preprocessing import bnn_pynq_pixels
 
 
 def _photo(width: int, height: int) -> Image.Image:
@@ -67,8 +67,8 @@ def test_draft_decodes_a_jpeg_at_reduced_scale(tmp_path):
         image.draft(None, (32, 32))
         assert image.size == (32, 32)
         reduced = np.asarray(image.convert("RGB"))
-    assert np.array_equal(old_pixels(path, draft=True, via_64=False), reduced)
-    assert not np.array_equal(old_pixels(path, draft=False, via_64=False), reduced)
+    assert np.array_equal(bnn_pynq_pixels(path, draft=True, via_64=False), reduced)
+    assert not np.array_equal(bnn_pynq_pixels(path, draft=False, via_64=False), reduced)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no picture"])
@@ -77,7 +77,7 @@ def test_what_is_no_picture_is_named(content, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ImageError, match="photo.jpg"):
-        old_pixels(path, draft=True, via_64=False)
+        bnn_pynq_pixels(path, draft=True, via_64=False)
 
 
 def test_a_number_is_no_picture():
