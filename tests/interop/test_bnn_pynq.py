@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interop import bnn_pynq_writer as writer
+from places import bnn_pynq_dir, data_dir
 
 from pynq_bnn.backends.cpu import CpuBackend
 from pynq_bnn.data.datasets import load_dataset
@@ -263,17 +264,18 @@ def test_a_place_that_is_no_folder_is_named(make, message, tmp_path):
     ("deer.jpg", False, "Deer", [234, 231, 265, 248, 410, 257, 224, 262, 226, 233]),
     ("car.png", True, "Automobile", [258, 417, 233, 206, 238, 215, 222, 238, 236, 249]),
 ])
-def test_native_scores_equal_what_the_fpga_printed(picture, via_64, label, printed, bnn_pynq_dir):
-    network = import_folder(bnn_pynq_dir / "cifar10" / "cnvW1A1")
-    pixels = bnn_pynq_pixels(bnn_pynq_dir / "pictures" / picture, draft=False, via_64=via_64)
+def test_native_scores_equal_what_the_fpga_printed(picture, via_64, label, printed):
+    folder = bnn_pynq_dir()
+    network = import_folder(folder / "cifar10" / "cnvW1A1")
+    pixels = bnn_pynq_pixels(folder / "pictures" / picture, draft=False, via_64=via_64)
     scores = CpuBackend(network).scores(pixels[None])
     assert network.output.native_scores(scores).tolist() == [printed]
     assert network.output.classes[int(network.output.indices(scores)[0])] == label
 
 
-def test_lfc_reaches_the_published_9840_of_10000_digits(bnn_pynq_dir, mnist_dir):
-    network = import_folder(bnn_pynq_dir / "mnist" / "lfcW1A1")
-    test = load_dataset(mnist_dir, network.input, parts="test").test
+def test_lfc_reaches_the_published_9840_of_10000_digits():
+    network = import_folder(bnn_pynq_dir() / "mnist" / "lfcW1A1")
+    test = load_dataset(data_dir(), network.input, parts="test").test
     labels = network.output.indices(CpuBackend(network).scores(test.images))
     assert len(labels) == 10000
     assert int((labels == test.labels).sum()) == 9840

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from places import place
+from places import data_dir
 
 from pynq_bnn import zoo
 from pynq_bnn.cli import main
@@ -13,8 +13,7 @@ FLOORS = {"cnv-cifar10": 0.74, "lfc-mnist": 0.975}
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_evaluate_gives_the_accuracy_that_the_file_states(name, capsys):
-    data = place("PYNQ_BNN_DATA_DIR", "CIFAR-10 and MNIST")
-    assert main(["evaluate", name, "--data", str(data), "--json"]) == 0
+    assert main(["evaluate", name, "--data", str(data_dir()), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["images"] == 10_000
     assert answer["top1"] >= FLOORS[name]
@@ -24,6 +23,5 @@ def test_evaluate_gives_the_accuracy_that_the_file_states(name, capsys):
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_real_pictures_give_the_same_bits_in_both_engines(name, capsys):
-    data = place("PYNQ_BNN_DATA_DIR", "CIFAR-10 and MNIST")
-    assert main(["verify", name, "--data", str(data), "--images", "8"]) == 0
+    assert main(["verify", name, "--data", str(data_dir()), "--images", "8"]) == 0
     assert "equals popcount in every bit" in capsys.readouterr().out
