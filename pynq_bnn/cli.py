@@ -157,6 +157,7 @@ def _add_compile(commands) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT",
                         help="the --out directory of a training, or a .pt file in it")
     parser.add_argument("-o", "--output", required=True, metavar="NAME.bnn")
+    _fit_option(parser, FITS)
 
 
 def _add_import(commands) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pynq_bnn.network import BinConv, BinFc, FpConv, Golden, InputSpec, Network, OutputSpec, one_bit_codes, signed_codes
+from pynq_bnn.network.spec import FITS
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def _random_network(seed: int) -> Network:
     codes = one_bit_codes(int(rng.integers(1, 256))) if bits == 1 else signed_codes()
     if bits == 8 and rng.random() < 0.3:
         codes = rng.integers(0, 256, 256)
-    spec = InputSpec(height, width, channels, codes, bits, str(rng.choice(["letterbox", "crop", "stretch", "digit"])),
+    spec = InputSpec(height, width, channels, codes, bits, str(rng.choice(FITS)),
                      int(rng.integers(0, 256)))
     layers, shape = [], spec.shape
     for number in range(int(rng.integers(0, 3))):

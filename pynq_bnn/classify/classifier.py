@@ -39,7 +39,7 @@ class Classifier:
         "auto": the board's overlay when there is one, else "cpu".
     fit : str, optional
         How pictures of another size are fitted, instead of the network's own rule: "letterbox",
-        "crop", "stretch" or "digit"; for 32×32 colour networks also "bnn-pynq", the preprocessing of
+        "extend", "crop", "stretch" or "digit"; for 32×32 colour networks also "bnn-pynq", the preprocessing of
         that project, and "bnn-pynq-64", the same by way of 64 pixels.
 
     Raises

@@ -7,8 +7,9 @@ The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its ou
    8 bits; CMYK, palettes and other modes converted by Pillow;
 2. RGB, or grey (ITU-R 601 luma) for one-channel networks;
 3. a picture of the network's size is taken as it is; any other is resized with a LANCZOS filter:
-   ``letterbox``: aspect kept, centred, the rest is background grey; ``crop``: aspect kept, the middle
-   is cut out; ``stretch``: aspect ignored; ``digit``: as MNIST was made, see :func:`_fit_digit`.
+   ``letterbox``: aspect kept, centred, the rest is background grey; ``extend``: the same, the rest
+   repeats the picture's border; ``crop``: aspect kept, the middle is cut out; ``stretch``: aspect
+   ignored; ``digit``: as MNIST was made, see :func:`_fit_digit`.
 """
 
 from __future__ import annotations
@@ -121,6 +122,15 @@ def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -
     return canvas
 
 
+def _fit_extend(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
+    """Networks that never saw bars take a repeated border better; zoo/README.md has the measurement."""
+    inner = _scaled(image.size, min(size[0] / image.width, size[1] / image.height))
+    pixels = np.asarray(image.resize(inner, Image.Resampling.LANCZOS))
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    sides = [(top, size[1] - inner[1] - top), (left, size[0] - inner[0] - left), (0, 0)]
+    return Image.fromarray(np.pad(pixels, sides[:pixels.ndim], mode="edge"))
+
+
 def _fit_crop(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
@@ -155,4 +165,5 @@ def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Im
     return canvas.convert(image.mode)
 
 
-_FITTERS = {"letterbox": _fit_letterbox, "crop": _fit_crop, "stretch": _fit_stretch, "digit": _fit_digit}
+_FITTERS = {"letterbox": _fit_letterbox, "extend": _fit_extend, "crop": _fit_crop, "stretch": _fit_stretch,
+            "digit": _fit_digit}

@@ -70,7 +70,7 @@ def train(arguments: argparse.Namespace) -> int:
              if getattr(arguments, f.name, None) is not None}
     mirrored = {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
     config = TrainConfig(**{**(mirrored if colour else {}), **given})
-    fit = arguments.fit or ("letterbox" if colour else "digit")
+    fit = arguments.fit or ("extend" if colour else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))
     outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, resume=arguments.resume,
@@ -85,7 +85,7 @@ def compile(arguments: argparse.Namespace) -> int:
     """Fold a checkpoint and write the .bnn file."""
     compiler = needs_train_extra(".compile.compiler")
     output = _bnn_path(arguments.output)
-    network = compiler.compile_checkpoint(arguments.checkpoint, output.stem)
+    network = compiler.compile_checkpoint(arguments.checkpoint, output.stem, arguments.fit)
     save_network(network, output)
     print(f"wrote {output}: {output.stat().st_size:,} bytes, {len(network.layers)} layers, checked against torch")
     if "temperature" not in network.provenance:

@@ -23,10 +23,11 @@ from .fold import fold_block, fold_head
 CHECK_IMAGES = 16
 
 
-def compile_checkpoint(path: str | Path, name: str | None = None) -> Network:
+def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | None = None) -> Network:
     """Fold the checkpoint at ``path`` (a file, or a training directory) into integers.
 
-    The result is run against the torch model on pictures of noise; any difference is an error.
+    The result is run against the torch model on pictures of noise; any difference is an error. ``fit``
+    replaces the rule by which the network's pictures are fitted.
 
     Raises
     ------
@@ -36,9 +37,11 @@ def compile_checkpoint(path: str | Path, name: str | None = None) -> Network:
     state = load_checkpoint(path)
     model, topology = restore_model(state, str(path))
     try:
-        spec = input_spec(topology, state.get("fit", "letterbox"))
+        spec = input_spec(topology, fit or state["fit"])
         network = pack_model(model, topology, spec, tuple(state["classes"]), name=name or topology.name,
                              temperature=float(state.get("temperature", 1.0)), provenance=_provenance(state))
+    except KeyError as error:
+        raise TrainError(f"{path}: the checkpoint lacks {error}") from None
     except NetworkError as error:
         raise TrainError(f"{path}: {error}") from None
     return with_golden(network, model)

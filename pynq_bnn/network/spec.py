@@ -9,7 +9,7 @@ import numpy as np
 from .checks import check_name, is_int, need
 from .geometry import MAX_SIDE
 
-FITS = ("letterbox", "crop", "stretch", "digit")
+FITS = ("letterbox", "extend", "crop", "stretch", "digit")
 DECISIONS = ("argmax", "highest_bit")
 MAX_CLASSES = 1024
 # Logits of sums up to 2²⁴, and logits / temperature, then stay finite in float32.

@@ -28,7 +28,7 @@ from .model import BinaryChain
 log = logging.getLogger(__name__)
 
 
-def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "letterbox",
+def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
           resume: bool = False, device: str | None = None, quiet: bool = False) -> dict[str, Any]:
     """Train ``topology`` on ``data`` and leave checkpoints, CSV and curves in ``out``.
 

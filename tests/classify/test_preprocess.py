@@ -15,7 +15,7 @@ from PIL import Image, features
 
 from pynq_bnn.classify.preprocess import network_input, read_picture
 from pynq_bnn.errors import ImageError
-from pynq_bnn.network.spec import InputSpec, signed_codes
+from pynq_bnn.network.spec import FITS, InputSpec, signed_codes
 
 FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow,
                                                                        HealthCheck.function_scoped_fixture])
@@ -261,7 +261,7 @@ def test_a_picture_of_the_network_s_size_is_taken_pixel_for_pixel(layout):
                    "reversed": np.ascontiguousarray(pixels[::-1])[::-1],
                    "every second": np.repeat(pixels, 2, axis=1)[:, ::2], "read-only": pixels.copy()}[layout]
     given_array.setflags(write=layout != "read-only")
-    for fit in ("letterbox", "crop", "stretch", "digit"):
+    for fit in FITS:
         seen = network_input(given_array, spec(20, 12, fit=fit))
         assert seen.dtype == np.uint8
         assert np.array_equal(seen, pixels), fit
@@ -322,7 +322,19 @@ def test_stretch_ignores_the_aspect():
     assert (seen[:13, 19:] == 0).all()
 
 
-@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch", "digit"])
+def test_extend_repeats_the_border_on_both_sides_of_either_axis():
+    rng = np.random.default_rng(3)
+    for channels in (1, 3):
+        wide = rng.integers(0, 256, (16, 32, channels), dtype=np.uint8)
+        seen = network_input(wide, InputSpec(32, 32, channels, signed_codes(), fit="extend"))
+        assert np.array_equal(seen[8:24], wide)
+        assert (seen[:8] == wide[0]).all()
+        assert (seen[24:] == wide[-1]).all()
+        tall = network_input(wide.transpose(1, 0, 2), InputSpec(32, 32, channels, signed_codes(), fit="extend"))
+        assert np.array_equal(tall, seen.transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("size", [(1, 2000), (2000, 1), (1, 1), (3, 1999), (1, 33)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_aspect_ratio_is_too_extreme(fit, size, channels):
