@@ -17,6 +17,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
+    license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["pynq_bnn", "pynq_bnn.*"]),
     package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"]},
@@ -30,7 +31,6 @@ setup(
     },
     entry_points={"console_scripts": ["pynq-bnn = pynq_bnn.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: BSD License",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
