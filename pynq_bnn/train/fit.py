@@ -27,6 +27,8 @@ from .model import BinaryChain
 
 log = logging.getLogger(__name__)
 
+HISTORY, CURVES = "history.csv", "curves.png"
+
 
 def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
           resume: bool = False, device: str | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
             run.one_epoch()
         return run.finish()
     except RuntimeError as error:  # torch has no kind of its own for memory on the CPU
-        if "memory" not in str(error):
+        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
             raise
         raise TrainError(f"out of memory ({first_line(error)}); start again with a smaller --batch") from None
 
@@ -110,8 +112,9 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the directory {self.out}: {error.strerror}") from None
-        for partial in self.out.glob(".*.partial"):  # what a kill while writing has left
-            partial.unlink(missing_ok=True)
+        for name in (LAST, BEST, HISTORY, CURVES):  # what a kill while writing has left
+            for partial in self.out.glob(f".{name}.*.partial"):
+                partial.unlink(missing_ok=True)
         last = self.out / LAST
         if not last.exists():
             if resume:
@@ -149,8 +152,8 @@ class _Run:
             self.best = accuracy
             save_checkpoint(self.out / BEST, {**state, "validation_accuracy": accuracy})
         save_checkpoint(self.out / LAST, {**state, "optimizer": self.optimizer.state_dict(), "best": self.best})
-        write_csv(self.out / "history.csv", self.history)
-        plot_curves(self.out / "curves.png", self.history, f"{self.topology.name} on {self.data.name}")
+        write_csv(self.out / HISTORY, self.history)
+        plot_curves(self.out / CURVES, self.history, f"{self.topology.name} on {self.data.name}")
 
     # --- one epoch ---------------------------------------------------------------------------------
 
