@@ -37,7 +37,18 @@ class ConvBlock(nn.Module):
         """The integer sums of every window, before pooling."""
         if self.row.pad_value == "one" and self.row.padding:
             x = F.pad(x, (self.row.padding,) * 4, value=1.0)
+        if self.conv.padding == (0, 0) and x.shape[2:] == self.conv.kernel_size:
+            return self._accumulate_single_window(x)
         return self.conv(x)
+
+    def _accumulate_single_window(self, x: Tensor) -> Tensor:
+        """The sums where the window covers the whole map, as a matrix product.
+
+        CNV's last convolution is one: oneDNN takes 16 ms for its weight gradient, a tenth of the step's time
+        for a hundredth of its work.
+        """
+        weight = self.conv.quant_weight().value
+        return F.linear(_flatten(x), _flatten(weight))[:, :, None, None]
 
     def activate(self, acc: Tensor) -> Tensor:
         """What follows the sum and, in the order pool-sign, the pool: BN and sign."""
