@@ -16,7 +16,7 @@ from ..network import BinFc, Network
 from ..network.layers import Layer
 from .base import Backend, BackendTime
 
-# Window matrices of about this many float32 values stay in the caches (found by timing CNV and BinaryNet).
+# Window matrices of about this many float32 values bound the memory; 2¹⁸ to 2²² are equally fast.
 _BLOCK_VALUES = 1 << 20
 # Images that go through a layer together: enough for the matrix products of fully connected layers.
 _CHUNK_IMAGES = 512

@@ -25,15 +25,17 @@ def _font(size: int) -> ImageFont.ImageFont:
 def _write(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, colour: str,
            font: ImageFont.ImageFont, centred: bool = False) -> None:
     """Text at its upper left corner, or ``centred`` where the font knows anchors."""
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        text, centred = text.encode("latin-1", "replace").decode("latin-1"), False
-    draw.text(corner, text, colour, font, anchor="mm" if centred else None)
+    anchor = "mm" if centred and isinstance(font, ImageFont.FreeTypeFont) else None
+    draw.text(corner, _drawable(text, font), colour, font, anchor=anchor)
 
 
 def _width(text: str, font: ImageFont.ImageFont) -> int:
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        text = text.encode("latin-1", "replace").decode("latin-1")
-    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text, font))
+    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(_drawable(text, font), font))
+
+
+def _drawable(text: str, font: ImageFont.ImageFont) -> str:
+    """``text`` with a question mark for every letter that the bitmap font of old Pillow does not have."""
+    return text if isinstance(font, ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
 
 
 def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str], bars: int = 10) -> Image.Image:

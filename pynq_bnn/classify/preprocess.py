@@ -114,20 +114,25 @@ def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return tuple(max(1, round(side * factor)) for side in size)
 
 
-def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
+def _inside(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    """``image`` as large as fits into ``size`` with its aspect kept, and the corner that centres it there."""
     inner = _scaled(image.size, min(size[0] / image.width, size[1] / image.height))
+    corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+    return image.resize(inner, Image.Resampling.LANCZOS), corner
+
+
+def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
+    inner, corner = _inside(image, size)
     canvas = Image.new(image.mode, size, (background,) * len(image.getbands()))
-    canvas.paste(image.resize(inner, Image.Resampling.LANCZOS),
-                 ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    canvas.paste(inner, corner)
     return canvas
 
 
 def _fit_extend(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
     """Networks that never saw bars take a repeated border better; zoo/README.md has the measurement."""
-    inner = _scaled(image.size, min(size[0] / image.width, size[1] / image.height))
-    pixels = np.asarray(image.resize(inner, Image.Resampling.LANCZOS))
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    sides = [(top, size[1] - inner[1] - top), (left, size[0] - inner[0] - left), (0, 0)]
+    inner, (left, top) = _inside(image, size)
+    pixels = np.asarray(inner)
+    sides = [(top, size[1] - inner.height - top), (left, size[0] - inner.width - left), (0, 0)]
     return Image.fromarray(np.pad(pixels, sides[:pixels.ndim], mode="edge"))
 
 

@@ -61,15 +61,15 @@ def needs_train_extra(module: str) -> ModuleType:
 def train(arguments: argparse.Namespace) -> int:
     """Train and say what to do with the result."""
     fit_module = needs_train_extra(".train.fit")
-    fit_module.choose_device(arguments.device)
+    fit_module.choose_device(arguments.device)  # a missing device is told before the data are read
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     topology = find_topology(arguments.network)
     colour = topology.channels == 3
     given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
              if getattr(arguments, f.name, None) is not None}
-    mirrored = {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
-    config = TrainConfig(**{**(mirrored if colour else {}), **given})
+    defaults = {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS} if colour else {}
+    config = TrainConfig(**{**defaults, **given})
     fit = arguments.fit or ("extend" if colour else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))

@@ -37,11 +37,9 @@ def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | Non
     state = load_checkpoint(path)
     model, topology = restore_model(state, str(path))
     try:
-        spec = input_spec(topology, fit or state["fit"])
+        spec = input_spec(topology, fit or state.get("fit"))
         network = pack_model(model, topology, spec, tuple(state["classes"]), name=name or topology.name,
                              temperature=float(state.get("temperature", 1.0)), provenance=_provenance(state))
-    except KeyError as error:
-        raise TrainError(f"{path}: the checkpoint lacks {error}") from None
     except NetworkError as error:
         raise TrainError(f"{path}: {error}") from None
     return with_golden(network, model)

@@ -16,6 +16,7 @@ from ..classify.preprocess import network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
+from ..zoo.tables import CIFAR10_CLASSES, DIGITS
 from .folders import SPLITS, find_folders, read_folder
 from .split import LAYOUTS, Split
 
@@ -118,8 +119,6 @@ def _read(path: Path) -> bytes:
 
 
 def _cifar10(place: Path, parts: str) -> Dataset:
-    from ..zoo.tables import CIFAR10_CLASSES
-
     test = _cifar_records(place / "test_batch.bin")
     if parts == "test":
         return Dataset("CIFAR-10", CIFAR10_CLASSES, _empty((32, 32, 3)), test=test)
@@ -141,10 +140,9 @@ def _cifar_records(path: Path) -> Split:
 
 
 def _mnist(place: Path, parts: str) -> Dataset:
-    digits = tuple("0123456789")
-    test = _idx_pair(place, "t10k", len(digits))
-    train = _empty(test.images.shape[1:]) if parts == "test" else _idx_pair(place, "train", len(digits))
-    return Dataset("MNIST", digits, train, test=test)
+    test = _idx_pair(place, "t10k", len(DIGITS))
+    train = _empty(test.images.shape[1:]) if parts == "test" else _idx_pair(place, "train", len(DIGITS))
+    return Dataset("MNIST", DIGITS, train, test=test)
 
 
 def _idx_pair(place: Path, name: str, classes: int) -> Split:
