@@ -9,8 +9,8 @@ PIP  := -m pip install --quiet --disable-pip-version-check
 .PHONY: help demo test lint test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
-	@echo "make test      set up the test environment, lint and run all tests"
-	@echo "make lint      ruff alone"
+	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
+	@echo "make lint      ruff and Verilator -Wall alone"
 	@echo "make clean     remove what the other targets made"
 	@echo "variables: PYTHON=python3.11, PHOTOS=my/pictures"
 
@@ -19,10 +19,12 @@ demo: $(DEMO)/ready
 	$(DEMO)/bin/pynq-bnn show $(PHOTOS) --output demo.png
 
 test: $(TEST)/ready lint
+	$(MAKE) -C hw synth PYTHON=../$(TEST)/bin/python
 	$(TEST)/bin/python -m pytest
 
 lint: $(TEST)/ready
-	$(TEST)/bin/ruff check pynq_bnn tests setup.py
+	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py
+	$(MAKE) -C hw lint PYTHON=../$(TEST)/bin/python
 
 test-env: $(TEST)/ready
 
@@ -33,9 +35,9 @@ $(DEMO)/ready: setup.py pynq_bnn/version.py
 
 $(TEST)/ready: setup.py pynq_bnn/version.py tests/constraints.txt
 	$(PYTHON) -m venv $(TEST)
-	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test]'
+	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test,hw]'
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(TEST) demo.png build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) $(TEST) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,8 @@ EXIT_INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status (0, 1: verification failed, 2: error)."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # Building a simulator takes a minute, which the user wants to know.
+    logging.getLogger("pynq_bnn.simulation.build").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -81,6 +83,10 @@ def _network_options(parser: argparse.ArgumentParser, positional: bool) -> None:
     parser.add_argument("--backend", default="auto", metavar="NAME", help=f"auto, {', '.join(BACKENDS)}")
 
 
+def _trace_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trace", metavar="FILE", help="with --backend rtl: write all waves to this FST file")
+
+
 def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
     parser.add_argument("--fit", choices=fits,
                         help="how pictures of another size are fitted (default: the network's rule)")
@@ -91,6 +97,7 @@ def _add_classify(commands) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
+    _trace_option(parser)
     parser.add_argument("--top", type=_positive, default=3, metavar="K", help="show the K best classes (3)")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
 
@@ -101,6 +108,7 @@ def _add_show(commands) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
+    _trace_option(parser)
     parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png)")
 
 
@@ -119,6 +127,7 @@ def _add_verify(commands) -> None:
     _network_options(parser, positional=True)
     parser.add_argument("--images", type=_positive, default=8, metavar="N", help="number of pictures (8)")
     parser.add_argument("--data", metavar="DIR", help="take them from this data set instead of noise")
+    _trace_option(parser)
 
 
 def _add_networks(commands) -> None:
@@ -167,13 +176,17 @@ def _add_import(commands) -> None:
 
 
 def _add_bench(commands) -> None:
-    parser = _command(commands, "bench", measuring.bench, "Measure speed on this machine.")
+    parser = _command(commands, "bench", measuring.bench, "Measure speed, also in cycles of the accelerator.")
     parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
                         help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
     group.add_argument("--train", action="store_true", help="compare a training step with the stock Brevitas CNV's")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
+    parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
+    parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")
+    parser.add_argument("--clock", type=_megahertz, default=100.0, metavar="MHZ", help="rtl: for images/s (100)")
+    parser.add_argument("-o", "--output", metavar="PNG", help="rtl: draw a chart")
     parser.add_argument("--json", action="store_true")
 
 
@@ -181,4 +194,11 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
+    return value
+
+
+def _megahertz(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no clock from 1 to 1000 MHz")
     return value

@@ -36,11 +36,13 @@ class Classifier:
         The name of a shipped network (``pynq_bnn.zoo.shipped()``), the path of a ``.bnn`` file, or a
         network in memory.
     backend : str
-        "auto": the board's overlay when there is one, else "cpu".
+        "auto": the board's overlay when there is one, else "cpu". "rtl" simulates the accelerator.
     fit : str, optional
         How pictures of another size are fitted, instead of the network's own rule: "letterbox",
         "extend", "crop", "stretch" or "digit"; for 32×32 colour networks also "bnn-pynq", the preprocessing of
         that project, and "bnn-pynq-64", the same by way of 64 pixels.
+    trace : str or Path, optional
+        With the backend "rtl": FST file for the waves of the simulated accelerator.
 
     Raises
     ------
@@ -54,10 +56,10 @@ class Classifier:
     """
 
     def __init__(self, network: Union[str, Path, Network] = "cnv-cifar10", backend: str = "auto", *,
-                 fit: str | None = None) -> None:
+                 fit: str | None = None, trace: str | Path | None = None) -> None:
         self.network = network if isinstance(network, Network) else find_network(network)
         self._prepare = _preparation(self.network.input, fit)
-        self.backend = create_backend(backend, self.network)
+        self.backend = create_backend(backend, self.network, trace=trace)
         self.timing = Timing()
 
     @property

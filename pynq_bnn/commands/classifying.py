@@ -49,7 +49,7 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
     paths = _expand(arguments.paths)
     answers, failed = [], 0
     readable: list[tuple[Path, np.ndarray]] = []
-    with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
+    with Classifier(arguments.network, arguments.backend, fit=arguments.fit, trace=arguments.trace) as classifier:
         for number, path in enumerate(progress(paths, "classify", least=10), 1):
             try:
                 readable.append((path, classifier.prepare(path)))

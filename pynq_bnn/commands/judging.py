@@ -44,7 +44,7 @@ def _dataset(arguments: argparse.Namespace, classifier: Classifier):
 
 def verify(arguments: argparse.Namespace) -> int:
     """Print equality, or the first layer and position that differ (exit status 1)."""
-    with Classifier(arguments.network, arguments.backend) as classifier:
+    with Classifier(arguments.network, arguments.backend, trace=arguments.trace) as classifier:
         pixels = _some_pictures(arguments, classifier) if arguments.data else None
         report = classifier.verify(arguments.images, pixels)
     if not report.ok:

@@ -16,10 +16,13 @@ from ..network import Network
 from ..zoo import TOPOLOGIES, find_network, find_topology, shipped
 from ..zoo.untrained import untrained_network
 from .making import needs_train_extra
+from .simulating import bench_rtl
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Print images/s of the cpu backend, or one of the two comparisons."""
+    """Print images/s of the cpu backend, cycles of the accelerator, or one of the two comparisons."""
+    if arguments.backend == "rtl":
+        return bench_rtl(arguments, _network(arguments.network))
     if arguments.train:
         answer = needs_train_extra(".train.bench").compare_with_stock()
     elif arguments.kernels:

@@ -1,0 +1,101 @@
+// FP-Conv: gathers the bytes of a pixel window, then has its eight bit planes walked.
+//
+// While the planes of one window are used, the next one's bytes are fetched word by word: byte j of a word goes to
+// window byte low + j, if that belongs to the window's row. A window of R rows takes 1 + (words of the rows) cycles,
+// hidden when that is at most 8. Kind PLANES does the same with 64 pixels in a row, and the planes are written back.
+module bnn_fp_conv (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  start_i,
+  input  bnn_pkg::layer_t       layer_i,
+  input  logic                  valid_i,
+  output logic                  ready_o,
+  input  bnn_types::window_t    window_i,
+  output logic                  valid_o,
+  input  logic                  ready_i,
+  output bnn_types::walk_t      walk_o,
+  output bnn_types::fetch_t     fetch_o,
+  output bnn_types::gather_t    gather_o
+);
+  typedef enum logic [1:0] {IDLE, TAKE, READ, READY} state_e;
+  state_e state_q;
+
+  // The row being gathered: its place in the buffer, its extent [dest, high) in the window, where the word's byte 0 goes.
+  bnn_types::window_t window_q;
+  logic [15:0] byte_q, next_byte, first_byte;
+  logic [12:0] word_q;
+  logic signed [8:0] low_q, dest_q, high_q, kernel_row;
+  logic [2:0] rows_q;
+  logic row_end, used;
+  assign kernel_row = 9'(layer_i.kernel_row_words);
+  assign next_byte  = byte_q + layer_i.row_words;
+  assign first_byte = window_i.addr;
+  assign row_end    = low_q + 9'sd8 >= high_q;
+  assign used       = state_q == READY && ready_i;
+  assign valid_o    = state_q == READY;
+  assign ready_o    = state_q == TAKE || used;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= IDLE;
+    end else if (start_i) begin
+      state_q <= TAKE;
+    end else if (ready_o) begin
+      state_q <= valid_i ? READ : TAKE;
+    end else if (state_q == READ && row_end && rows_q == 3'd0) begin
+      state_q <= READY;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (ready_o) begin
+      window_q <= window_i;
+      byte_q   <= first_byte;
+      word_q   <= first_byte[15:3];
+      dest_q   <= 9'(window_i.skipped);
+      low_q    <= 9'(window_i.skipped) - 9'(first_byte[2:0]);
+      high_q   <= 9'(window_i.skipped) + 9'(window_i.row_span);
+      rows_q   <= window_i.rows_m1;
+    end else if (state_q == READ && !row_end) begin
+      word_q <= word_q + 13'd1;
+      low_q  <= low_q + 9'sd8;
+    end else if (state_q == READ) begin
+      byte_q <= next_byte;
+      word_q <= next_byte[15:3];
+      dest_q <= dest_q + kernel_row;
+      low_q  <= dest_q + kernel_row - 9'(next_byte[2:0]);
+      high_q <= high_q + kernel_row;
+      rows_q <= rows_q - 3'd1;
+    end
+  end
+
+  // The first swap of a layer only fills the window with padding.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      fetch_o.read  <= 1'b0;
+      gather_o.take <= 1'b0;
+      gather_o.swap <= 1'b0;
+    end else begin
+      fetch_o.read  <= state_q == READ;
+      gather_o.take <= state_q == READ;
+      gather_o.swap <= start_i || used;
+    end
+    fetch_o.addr    <= {3'b000, word_q};
+    gather_o.rotate <= low_q[2:0];
+    gather_o.low    <= low_q < dest_q ? dest_q[6:0] : low_q[6:0];
+    gather_o.high   <= row_end ? high_q[6:0] : 7'(low_q + 9'sd8);
+  end
+
+  always_comb begin
+    walk_o = '0;
+    walk_o.rows_m1     = 3'd7;
+    walk_o.planes      = 1'b1;
+    walk_o.from_window = 1'b1;
+    walk_o.copy        = layer_i.kind == bnn_pkg::KIND_PLANES;
+    walk_o.out_addr    = window_q.out_addr;
+    walk_o.out_part    = window_q.out_part;
+    walk_o.pool_first  = window_q.pool_first;
+    walk_o.pool_last   = window_q.pool_last;
+    walk_o.tile_last   = window_q.tile_last;
+  end
+endmodule

@@ -1,0 +1,137 @@
+// Visits every position of a layer's window: tiles, images of the lane, output pixels, pixels of a pool window.
+//
+// The positions of a pool window follow each other, so pooling is an OR in a register. start_i (one cycle, layer_i and
+// slots_i settled) begins a layer; then one position for each valid and ready, until the last of the last tile is taken.
+// A Bin-FC layer is a map of one pixel.
+module bnn_positions #(
+  parameter int PE = 32,
+  parameter int ACC_WIDTH = 20
+) (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  start_i,
+  input  bnn_pkg::layer_t       layer_i,
+  input  logic [15:0]           slots_i,
+  output logic                  valid_o,
+  input  logic                  ready_i,
+  output bnn_types::position_t  position_o
+);
+  localparam logic [2:0] LAST_PART = 3'(64 / PE - 1);
+
+  // Loop counters, and the ends they run to.
+  logic [15:0] tile_q, slot_q, y_q, x_q;
+  logic [1:0] pool_y_q, pool_x_q;
+  logic [1:0] pool_end_q;
+  logic [15:0] tile_end_q, slot_end_q, y_end_q, x_end_q;
+  logic pool_x_end, pool_y_end, x_end, y_end, slot_end, tile_end;
+  assign pool_x_end = pool_x_q == pool_end_q;
+  assign pool_y_end = pool_y_q == pool_end_q;
+  assign x_end      = x_q == x_end_q;
+  assign y_end      = y_q == y_end_q;
+  assign slot_end   = slot_q == slot_end_q;
+  assign tile_end   = tile_q == tile_end_q;
+
+  logic pool_end, row_end, map_end, lane_end;
+  assign pool_end = pool_x_end && pool_y_end;
+  assign row_end  = pool_end && x_end;
+  assign map_end  = row_end && y_end;
+  assign lane_end = map_end && slot_end;
+
+  // Where the counters stand on the maps.
+  logic signed [15:0] top_q, left_q, edge_q, back_q;
+  logic [15:0] stride, base_q, tile_out_q, slot_out_q, out_q;
+  logic [2:0] part_q;
+  logic valid_q;
+  assign stride = 16'(layer_i.stride);
+
+  logic advance;
+  assign advance = valid_q && ready_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid_q <= 1'b0;
+    end else if (start_i) begin
+      valid_q <= 1'b1;
+    end else if (advance && lane_end && tile_end) begin
+      valid_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      {tile_q, slot_q, y_q, x_q, pool_y_q, pool_x_q} <= '0;
+      pool_end_q <= layer_i.pool_log2 == 2'd2 ? 2'd3 : layer_i.pool_log2;
+      tile_end_q <= layer_i.tiles - 16'd1;
+      slot_end_q <= slots_i - 16'd1;
+      y_end_q    <= layer_i.out_height - 16'd1;
+      x_end_q    <= layer_i.out_width - 16'd1;
+    end else if (advance) begin
+      pool_x_q <= pool_x_end ? 2'd0 : pool_x_q + 2'd1;
+      if (pool_x_end) pool_y_q <= pool_y_end ? 2'd0 : pool_y_q + 2'd1;
+      if (pool_end) x_q <= x_end ? 16'd0 : x_q + 16'd1;
+      if (row_end) y_q <= y_end ? 16'd0 : y_q + 16'd1;
+      if (map_end) slot_q <= slot_end ? 16'd0 : slot_q + 16'd1;
+      if (lane_end) tile_q <= tile_q + 16'd1;
+    end
+  end
+
+  // First tap's row and column; back_q = stride · (pool − 1) steps back to a pool window's first row or column.
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      edge_q <= 16'd0 - 16'(layer_i.padding);
+      back_q <= layer_i.pool_log2 == 2'd0 ? 16'd0 : layer_i.pool_log2 == 2'd1 ? stride : stride * 16'd3;
+      top_q  <= 16'd0 - 16'(layer_i.padding);
+      left_q <= 16'd0 - 16'(layer_i.padding);
+    end else if (advance) begin
+      if (!pool_x_end) left_q <= left_q + stride;
+      else if (!pool_y_end) left_q <= left_q - back_q;
+      else left_q <= x_end ? edge_q : left_q + stride;
+
+      if (pool_x_end && !pool_y_end) top_q <= top_q + stride;
+      else if (pool_end && !x_end) top_q <= top_q - back_q;
+      else if (row_end) top_q <= y_end ? edge_q : top_q + stride;
+    end
+  end
+
+  // Words: where the image begins, where the output goes. Scores take ACC_WIDTH words for each word of classes.
+  logic [15:0] tile_step;
+  assign tile_step = layer_i.score ? 16'(ACC_WIDTH) : 16'd1;
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      base_q     <= layer_i.in_base;
+      out_q      <= layer_i.out_base;
+      slot_out_q <= layer_i.out_base;
+      tile_out_q <= layer_i.out_base;
+      part_q     <= '0;
+    end else if (advance && lane_end) begin
+      base_q     <= layer_i.in_base;
+      part_q     <= part_q == LAST_PART ? 3'd0 : part_q + 3'd1;
+      if (part_q == LAST_PART) begin
+        tile_out_q <= tile_out_q + tile_step;
+        slot_out_q <= tile_out_q + tile_step;
+        out_q      <= tile_out_q + tile_step;
+      end else begin
+        slot_out_q <= tile_out_q;
+        out_q      <= tile_out_q;
+      end
+    end else if (advance && map_end) begin
+      base_q     <= base_q + layer_i.in_stride;
+      slot_out_q <= slot_out_q + layer_i.out_stride;
+      out_q      <= slot_out_q + layer_i.out_stride;
+    end else if (advance && pool_end) begin
+      out_q      <= out_q + layer_i.out_pixel_words;
+    end
+  end
+
+  assign valid_o = valid_q;
+  always_comb begin
+    position_o.base       = base_q;
+    position_o.y          = top_q;
+    position_o.x          = left_q;
+    position_o.out_addr   = out_q;
+    position_o.out_part   = part_q;
+    position_o.pool_first = pool_x_q == 2'd0 && pool_y_q == 2'd0;
+    position_o.pool_last  = pool_end;
+    position_o.tile_last  = lane_end;
+  end
+endmodule

@@ -1,0 +1,103 @@
+// From a window's position to its first tap inside the map and its extent, for Bin-Conv and FP-Conv.
+//
+// addr = base + row · row_words + column · pixel_words; the same sum over the kernel is what the window skips. Units are
+// words for Bin-Conv and bytes for FP-Conv, whose header gives bytes. Taps in zero padding are left out, which saves
+// their cycles; with padding of +1 all stay and bnn_steps replaces those outside. Latency 4, one window a cycle; a
+// pipeline that moves or stands as a whole.
+module bnn_windows (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  bnn_pkg::layer_t       layer_i,
+  input  logic                  valid_i,
+  output logic                  ready_o,
+  input  bnn_types::position_t  position_i,
+  output logic                  valid_o,
+  input  logic                  ready_i,
+  output bnn_types::window_t    window_o
+);
+  logic [3:0] valid_q;
+  logic move;
+  assign move    = ready_i || !valid_q[3];
+  assign ready_o = move;
+  assign valid_o = valid_q[3];
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else if (move) valid_q <= {valid_q[2:0], valid_i};
+  end
+
+  // 1: which taps lie inside the map, along each side.
+  bnn_types::position_t pos1_q, pos2_q, pos3_q, pos4_q;
+  logic [2:0] y0, y1, x0, x1;
+  bnn_taps u_rows (
+    .kernel_i(layer_i.kernel), .size_i(layer_i.in_height), .start_i(position_i.y), .first_o(y0), .last_o(y1)
+  );
+  bnn_taps u_columns (
+    .kernel_i(layer_i.kernel), .size_i(layer_i.in_width), .start_i(position_i.x), .first_o(x0), .last_o(x1)
+  );
+
+  // 2: the first tap visited and how many there are.
+  logic [2:0] y0_1q, y1_1q, x0_1q, x1_1q, y0_2q, y1_2q, x0_2q, x1_2q, y0_3q, y1_3q, x0_3q, x1_3q;
+  logic [2:0] y0_4q, y1_4q, x0_4q, x1_4q;
+  logic [2:0] skip_y_2q, skip_x_2q, rows_2q, cols_2q, rows_3q, cols_3q, rows_4q, cols_4q;
+  logic signed [15:0] top_2q, left_2q;
+  always_ff @(posedge clk_i) begin
+    if (move) begin
+      pos1_q <= position_i;
+      {y0_1q, y1_1q, x0_1q, x1_1q} <= {y0, y1, x0, x1};
+
+      pos2_q <= pos1_q;
+      {y0_2q, y1_2q, x0_2q, x1_2q} <= {y0_1q, y1_1q, x0_1q, x1_1q};
+      skip_y_2q <= layer_i.pad_one ? 3'd0 : y0_1q;
+      skip_x_2q <= layer_i.pad_one ? 3'd0 : x0_1q;
+      rows_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : y1_1q - y0_1q;
+      cols_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : x1_1q - x0_1q;
+      top_2q    <= layer_i.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
+      left_2q   <= layer_i.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
+    end
+  end
+
+  // 3: products. 4: sums of them. Addresses are modulo 2^16: those of taps outside the map are not used.
+  logic [15:0] row_3q, col_3q, weight_row_3q, weight_col_3q, addr_4q, weight_4q, values_4q;
+  logic [5:0] taps_3q;
+  logic [15:0] row_span_3q, row_span_4q, base;
+  assign base = layer_i.kind == bnn_pkg::KIND_BIN_CONV ? pos3_q.base : {pos3_q.base[12:0], 3'b000};
+  always_ff @(posedge clk_i) begin
+    if (move) begin
+      pos3_q <= pos2_q;
+      {y0_3q, y1_3q, x0_3q, x1_3q} <= {y0_2q, y1_2q, x0_2q, x1_2q};
+      {rows_3q, cols_3q} <= {rows_2q, cols_2q};
+      row_3q        <= 16'(top_2q * layer_i.row_words);
+      col_3q        <= 16'(left_2q * layer_i.pixel_words);
+      weight_row_3q <= 16'(skip_y_2q) * layer_i.kernel_row_words;
+      weight_col_3q <= 16'(skip_x_2q) * layer_i.pixel_words;
+      taps_3q       <= (6'(rows_2q) + 6'd1) * (6'(cols_2q) + 6'd1);
+      row_span_3q   <= (16'(cols_2q) + 16'd1) * layer_i.pixel_words;
+
+      pos4_q <= pos3_q;
+      {y0_4q, y1_4q, x0_4q, x1_4q} <= {y0_3q, y1_3q, x0_3q, x1_3q};
+      {rows_4q, cols_4q} <= {rows_3q, cols_3q};
+      addr_4q     <= base + row_3q + col_3q;
+      weight_4q   <= weight_row_3q + weight_col_3q;
+      values_4q   <= 16'(taps_3q) * layer_i.tap_values;
+      row_span_4q <= row_span_3q;
+    end
+  end
+
+  always_comb begin
+    window_o.addr       = addr_4q;
+    window_o.skipped    = weight_4q;
+    window_o.row_span   = row_span_4q;
+    window_o.rows_m1    = rows_4q;
+    window_o.cols_m1    = cols_4q;
+    window_o.y0         = y0_4q;
+    window_o.y1         = y1_4q;
+    window_o.x0         = x0_4q;
+    window_o.x1         = x1_4q;
+    window_o.values     = values_4q;
+    window_o.out_addr   = pos4_q.out_addr;
+    window_o.out_part   = pos4_q.out_part;
+    window_o.pool_first = pos4_q.pool_first;
+    window_o.pool_last  = pos4_q.pool_last;
+    window_o.tile_last  = pos4_q.tile_last;
+  end
+endmodule

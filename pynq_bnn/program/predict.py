@@ -1,0 +1,150 @@
+"""How many cycles a program takes, from its tiles alone; ``tests/program`` holds it against the simulated core.
+
+The model follows each tile of parameters: when the memory can have brought it (at a rate, as far as the ring has room,
+behind the next images) and when the array is done with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from .config import Config
+from .fields import Kind
+from .layout import Layout
+from .stages import Stage, ceil_div
+
+# Cycles that the core spends besides steps, see hw/README.md: between layers, between tiles; at the start of a run until
+# its first parameters are there, and at its end until nothing is under way; for a group's results besides reading
+# them, and for each 16 scores besides their planes and words.
+LAYER_CYCLES = 42
+TILE_CYCLES = 7
+RUN_CYCLES = 85
+END_CYCLES = 60
+RESULT_CYCLES = 45
+SCORE_CYCLES = 6
+# Words of parameters that may be asked for already when images are; they come first.
+QUEUE_WORDS = 96
+
+
+@dataclass(frozen=True)
+class MemoryRate:
+    """Words a cycle that the memory gives, and cycles until the first comes."""
+
+    rate: float = 0.772
+    latency: int = 40
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Predicted cycles of a batch.
+
+    cycles : all of them; steps : with the array computing; images : of the batch.
+    """
+
+    cycles: float
+    steps: float
+    images: int
+
+    @property
+    def cycles_per_image(self) -> float:
+        return self.cycles / self.images
+
+    @classmethod
+    def together(cls, costs: list[Cost]) -> Cost:
+        """One program after the other."""
+        return cls(sum(c.cycles for c in costs), sum(c.steps for c in costs), costs[0].images)
+
+
+def batch_cost(stages: tuple[Stage, ...], layout: Layout, config: Config, images: int, words: tuple[int, int],
+               memory: MemoryRate | None = None) -> Cost:
+    """Cycles of one program for a batch.
+
+    Groups in the middle of a batch all take the same time, so three groups are followed and the rest counted.
+
+    Parameters
+    ----------
+    words : (int, int)
+        64-bit words of an image and of a result in memory.
+    """
+    capacity = config.lanes * layout.slots
+    groups = ceil_div(images, capacity)
+    rest = images - (groups - 1) * capacity
+    run = _Run(stages, layout, config, words, memory or MemoryRate())
+    whole = min(groups - 1, 3)
+    run.debt = min(images, capacity) * words[0] / run.memory.rate
+    ends = [run.group(capacity, final=False) for _ in range(whole)]
+    if groups - 1 > whole:
+        run.skip((groups - 1 - whole) * (ends[-1] - ends[-2]))
+    cycles = run.group(rest, final=True) + END_CYCLES
+    steps = sum(stage.tiles * stage.steps for stage in stages)
+    return Cost(cycles, steps * ((groups - 1) * layout.slots + ceil_div(rest, config.lanes)), images)
+
+
+class _Run:
+    """The clock of the array (now), of the parameters (loaded) and of the images (ready), group after group."""
+
+    def __init__(self, stages: tuple[Stage, ...], layout: Layout, config: Config, words: tuple[int, int],
+                 memory: MemoryRate) -> None:
+        self.stages, self.layout, self.config, self.words, self.memory = stages, layout, config, words, memory
+        self.now = self.loaded = float(RUN_CYCLES)
+        self.freed = float(RUN_CYCLES)
+        # (rows up to a tile's end, when they were given back), as far as a coming tile may have to wait for them.
+        self.releases: deque[tuple[int, float]] = deque()
+        self.rows = 0
+        # Cycles for which images, which go first, still hold up the parameters.
+        self.debt = 0.0
+
+    def skip(self, cycles: float) -> None:
+        """Let groups pass that are like the last one."""
+        self.now += cycles
+        self.loaded += cycles
+        self.freed += cycles
+        self.releases = deque((rows, time + cycles) for rows, time in self.releases)
+
+    def group(self, images: int, final: bool) -> float:
+        """Follow a group; gives the time at its end."""
+        slots = ceil_div(images, self.config.lanes)
+        load = images * self.words[0] / self.memory.rate
+        queue = QUEUE_WORDS / self.memory.rate
+        self.now = max(self.now, self.freed + self.memory.latency + queue + load)
+        for number, stage in enumerate(self.stages):
+            self._stage(stage, slots)
+            if number == self.layout.frees:
+                self.freed = self.now
+                self.debt = 0.0 if final else load
+        self.now += self._results(images)
+        return self.now
+
+    def _stage(self, stage: Stage, slots: int) -> None:
+        self.now += LAYER_CYCLES
+        steps = slots * (stage.steps + stage.gather)
+        if stage.kind is Kind.PLANES:
+            self.now += steps
+            return
+        first_pass = min(stage.rows - 1, steps)
+        for _ in range(stage.tiles):
+            begin = self._fetch(stage.rows)
+            done = max(max(self.now, begin) + steps, self.loaded + steps - first_pass)
+            self.now = done + TILE_CYCLES
+            self.releases.append((self.rows, self.now))
+
+    def _fetch(self, rows: int) -> float:
+        """Bring a tile's rows; gives the time of the first, sets ``loaded`` to that of the last."""
+        self.rows += rows
+        start = self.loaded
+        while self.releases and self.releases[0][0] <= self.rows - self.config.ring_depth:
+            start = max(start, self.releases.popleft()[1])
+        cycles = rows * self.config.pe / self.memory.rate
+        if start >= self.freed:
+            start, self.debt = start + self.debt, 0.0
+        self.loaded = start + cycles
+        return start + cycles / rows
+
+    def _results(self, images: int) -> float:
+        last = self.stages[-1]
+        if last.fields.get("score"):
+            classes = 2 * self.words[1]
+            sixteens = ceil_div(classes, 16)
+            return RESULT_CYCLES + images * (sixteens * (self.config.acc_width + SCORE_CYCLES) + self.words[1])
+        return RESULT_CYCLES + images * self.words[1] / self.memory.rate

@@ -1,0 +1,110 @@
+"""How fast a network is on the accelerator, counted in cycles of the simulated core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backends.rtl import RtlBackend, Simulation
+from ..network import Network
+from ..program.batch import Counters
+from ..program.schedule import Program, Schedule, schedule
+from ..program.stages import ceil_div
+
+# Full groups simulated of a long batch; the groups in its middle all take the same time.
+GROUPS = 3
+
+
+@dataclass(frozen=True)
+class LayerCycles:
+    """One layer's part of a batch.
+
+    cycles : per image; macs : of an image; utilization : multiply-accumulates done of those the array could do.
+    """
+
+    layer: int
+    kind: str
+    program: int
+    slots: int
+    macs: int
+    cycles: float
+    utilization: float
+
+
+@dataclass(frozen=True)
+class RtlBench:
+    """Cycles per image of a batch, of one image alone, and where they go.
+
+    shares : of all cycles, by what the accelerator does: computing, or waiting for parameters, images or results;
+    "other" are the gaps between layers and tiles. predicted : the scheduler's cycles per image.
+    """
+
+    network: str
+    config: str
+    batch: int
+    cycles_per_image: float
+    single_image_cycles: int
+    predicted: float
+    shares: dict[str, float]
+    utilization: float
+    layers: tuple[LayerCycles, ...]
+
+
+def bench(network: Network, batch: int, simulation: Simulation | None = None) -> RtlBench:
+    """Measure a batch and a single image.
+
+    Of a long batch only a few groups are simulated: with T(g) the cycles of g full groups and the rest, a batch of G
+    takes T(3) + (G − 3)·(T(3) − T(2)).
+
+    Raises
+    ------
+    BackendError
+        The network does not fit, or no simulator can be built.
+    """
+    with RtlBackend(network, simulation) as backend:
+        config = backend.config
+        single = _single(backend, network)
+        plan = schedule(network, config, batch, cuts=backend.simulation.cuts, slots=backend.simulation.slots)
+        counters, layers = None, []
+        for number, program in enumerate(plan.programs):
+            measured, seen = _program(backend, plan, number, batch)
+            counters = measured if counters is None else counters + measured
+            layers += _layers(network, program, number, measured.cycles / batch, seen, config.bit_ops)
+    names = ("computing", "parameters", "images", "results")
+    shares = {name: value / counters.cycles for name, value in zip(names, counters.values[1:])}
+    shares["other"] = 1 - sum(shares.values())
+    cycles = counters.cycles / batch
+    return RtlBench(network.name, str(config), batch, cycles, single, plan.cost(batch).cycles_per_image, shares,
+                    network.macs / cycles / config.bit_ops, tuple(layers))
+
+
+def _single(backend: RtlBackend, network: Network) -> int:
+    backend.scores(np.zeros((1, *network.input.shape), np.uint8))
+    return sum(counters.cycles for counters in backend.last_counters)
+
+
+def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tuple[Counters, dict[int, int]]:
+    capacity = plan.config.lanes * plan.programs[number].layout.slots
+    groups = ceil_div(batch, capacity) - 1
+    rest = batch - groups * capacity
+    if groups <= GROUPS:
+        return backend.profile(plan, batch, number)
+    long, seen = backend.profile(plan, GROUPS * capacity + rest, number)
+    short, _ = backend.profile(plan, (GROUPS - 1) * capacity + rest, number)
+    values = (b + (groups - GROUPS) * (b - a) for a, b in zip(short.values, long.values))
+    return Counters(*values), seen
+
+
+def _layers(network: Network, program: Program, number: int, cycles: float, seen: dict[int, int],
+            bit_ops: int) -> list[LayerCycles]:
+    total, shapes = sum(seen.values()), list(network.walk())
+    rows = []
+    for index in range(program.first, program.last + 1):
+        looks = sum(seen.get(place, 0) for place, stage in enumerate(program.stages) if stage.layer == index)
+        layer, shape = shapes[index]
+        macs = layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2]))
+        part = cycles * looks / total
+        rows.append(LayerCycles(index, layer.kind, number, program.layout.slots, macs, part,
+                                macs / part / bit_ops if part else 0.0))
+    return rows

@@ -1,0 +1,123 @@
+"""The simulated accelerator gives the integers of the cpu backend, map by map, whatever the network and the sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from places import bnn_pynq_dir, data_dir
+from tools import needs_simulator
+
+from pynq_bnn.backends import CpuBackend, RtlBackend, Simulation, create_backend
+from pynq_bnn.classify.verify import verify_backend
+from pynq_bnn.data.datasets import load_dataset
+from pynq_bnn.errors import BackendError
+from pynq_bnn.interop.bnn_pynq import import_folder
+from pynq_bnn.program.config import Config
+from pynq_bnn.simulation import MemoryTiming
+from pynq_bnn.zoo import TOPOLOGIES, find_network, shipped
+from pynq_bnn.zoo.untrained import untrained_network
+
+pytestmark = needs_simulator
+
+SMALL = {"buffer_depth": 1024, "ring_depth": 256}
+SIZES = {
+    "1 lane, 64 PE": Config(lanes=1, pe=64, simd=64, **SMALL),
+    "2 lanes, 16 PE, 32 SIMD": Config(lanes=2, pe=16, simd=32, **SMALL),
+    "3 lanes, 8 PE": Config(lanes=3, pe=8, simd=64, **SMALL),
+    "4 lanes, 8 PE, 16 SIMD": Config(lanes=4, pe=8, simd=16, **SMALL),
+    "8 lanes, 32 PE": Config(),
+}
+NETWORKS_EACH = 60
+
+
+def noise(network, count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *network.input.shape), dtype=np.uint8)
+
+
+def assert_equal(network, simulation, pixels, note):
+    expected = list(CpuBackend(network).states(pixels))
+    with RtlBackend(network, simulation) as backend:
+        for number, (a, b) in enumerate(zip(expected, backend.states(pixels), strict=True)):
+            assert np.array_equal(a, b), f"{note}, layer {number} ({network.layers[number].kind})"
+        assert np.array_equal(expected[-1], backend.scores(pixels)), f"{note}, scores of the whole network"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_random_networks_are_equal_on_every_size_of_the_accelerator(size, random_network):
+    for seed in range(NETWORKS_EACH):
+        network, rng = random_network(1000 + seed), np.random.default_rng(seed)
+        timing = MemoryTiming.ideal() if rng.random() < 0.2 else MemoryTiming(rate=float(rng.uniform(0.2, 1)),
+                                                                             latency=int(rng.integers(1, 60)))
+        simulation = Simulation(SIZES[size], timing, seed, slots=int(rng.integers(1, 6)))
+        assert_equal(network, simulation, noise(network, int(rng.integers(1, 24)), seed), f"{size}, seed {1000 + seed}")
+
+
+def test_random_cuts_change_nothing(random_network):
+    for seed in range(30):
+        network, rng = random_network(2000 + seed), np.random.default_rng(seed)
+        layers = np.arange(len(network.layers) - 1)
+        cuts = tuple(int(cut) for cut in layers[rng.random(len(layers)) < 0.5])
+        simulation = Simulation(SIZES["2 lanes, 16 PE, 32 SIMD"], seed=seed, cuts=cuts)
+        pixels = noise(network, 7, seed)
+        with RtlBackend(network, simulation) as backend:
+            assert np.array_equal(CpuBackend(network).scores(pixels), backend.scores(pixels)), f"seed {2000 + seed}"
+            assert len(backend.last_counters) == len(cuts) + 1
+
+
+# Enough images for a partial group behind a full one where that is quick.
+BATCHES = {"binarynet-cifar10": 2, "binarynet-svhn": 3, "vgg16-cifar10": 2, "mlp-mnist": 3, "mlp-1bit-mnist": 9}
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_networks_of_the_tables_are_equal_at_the_default_size(name):
+    network = find_network(name) if name in shipped() else untrained_network(TOPOLOGIES[name], seed=1)
+    pixels = noise(network, BATCHES.get(name, 11))
+    with RtlBackend(network) as backend:
+        assert np.array_equal(CpuBackend(network).scores(pixels), backend.scores(pixels))
+
+
+def test_real_images_are_equal_layer_by_layer():
+    network = find_network("cnv-cifar10")
+    data = load_dataset(str(data_dir() / "cifar-10-batches-bin"), network.input, parts="test")
+    _, split = data.evaluation_split()
+    with create_backend("rtl", network) as backend:
+        report = verify_backend(backend, pixels=split.images[:9])
+    assert report.ok, report.difference
+    assert report.golden
+
+
+@pytest.mark.parametrize(("folder", "images"), [("cifar10/cnvW1A1", 3), ("mnist/lfcW1A1", 9)])
+def test_imported_networks_are_equal(folder, images):
+    network = import_folder(bnn_pynq_dir() / folder)
+    pixels = noise(network, images)
+    with RtlBackend(network) as backend:
+        assert np.array_equal(CpuBackend(network).scores(pixels), backend.scores(pixels))
+
+
+def test_counters_account_for_the_run():
+    network = find_network("lfc-mnist")
+    with RtlBackend(network) as backend:
+        backend.scores(noise(network, 16))
+        counters = backend.last_counters[0]
+    waits = counters.wait_parameters + counters.wait_images + counters.wait_results
+    assert counters.steps + waits < counters.cycles
+    assert counters.steps + waits > 0.95 * counters.cycles
+
+
+def test_no_image_gives_no_score(random_network):
+    network = random_network(3)
+    with RtlBackend(network, Simulation(SIZES["3 lanes, 8 PE"])) as backend:
+        assert backend.scores(noise(network, 0)).shape == (0, network.layers[-1].channels_out)
+
+
+def test_trace_holds_waves(random_network, tmp_path):
+    network = random_network(3)
+    simulation = Simulation(SIZES["3 lanes, 8 PE"], trace=tmp_path / "waves.fst")
+    with RtlBackend(network, simulation) as backend:
+        backend.scores(noise(network, 1))
+    assert (tmp_path / "waves.fst").stat().st_size > 1000
+
+
+def test_only_the_simulation_has_waves(tmp_path):
+    with pytest.raises(BackendError, match="choose rtl"):
+        create_backend("cpu", find_network("lfc-mnist"), trace=tmp_path / "waves.fst")

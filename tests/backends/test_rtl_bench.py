@@ -1,0 +1,66 @@
+"""The accelerator's speed: goals, predictions, and the estimate of long batches from a few groups."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tools import needs_simulator
+
+from pynq_bnn.backends.rtl import RtlBackend, Simulation
+from pynq_bnn.cli import main
+from pynq_bnn.program.config import Config
+from pynq_bnn.program.schedule import schedule
+from pynq_bnn.simulation.bench import bench
+from pynq_bnn.zoo import TOPOLOGIES
+from pynq_bnn.zoo.untrained import untrained_network
+
+pytestmark = needs_simulator
+
+# Batches that hold several groups and take seconds to simulate.
+BATCHES = {"cnv-cifar10": 64, "binarynet-cifar10": 24, "binarynet-svhn": 24, "vgg16-cifar10": 32, "mlp-mnist": 300,
+           "mlp-1bit-mnist": 300, "lfc-mnist": 512, "sfc-mnist": 1024, "tfc-mnist": 2048}
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_predicted_cycles_are_within_five_percent_of_the_simulation(name):
+    network, batch = untrained_network(TOPOLOGIES[name]), BATCHES[name]
+    plan = schedule(network, Config(), batch)
+    with RtlBackend(network) as backend:
+        measured = sum(backend.profile(plan, batch, number)[0].cycles for number in range(len(plan.programs)))
+        single = schedule(network, Config(), 1)
+        alone = sum(backend.profile(single, 1, number)[0].cycles for number in range(len(single.programs)))
+    assert plan.cost(batch).cycles == pytest.approx(measured, rel=0.05), f"batch of {batch}"
+    assert single.cost(1).cycles == pytest.approx(alone, rel=0.05), "one image"
+
+
+# Cycles of one image alone; batches take minutes and are measured by `pynq-bnn bench`, see README.
+@pytest.mark.parametrize(("name", "goal"), [("binarynet-cifar10", 500_000), ("cnv-cifar10", 70_000)])
+def test_one_image_is_as_fast_as_promised(name, goal):
+    network = untrained_network(TOPOLOGIES[name])
+    plan = schedule(network, Config(), 1)
+    with RtlBackend(network) as backend:
+        assert backend.profile(plan, 1, 0)[0].cycles <= goal
+
+
+def test_a_long_batch_estimated_from_a_few_groups_is_as_long_as_the_whole_simulated():
+    network = untrained_network(TOPOLOGIES["lfc-mnist"])
+    simulation = Simulation(Config(lanes=2, pe=16, simd=64), slots=8)
+    batch = 2 * 8 * 9 + 5  # nine full groups and a rest
+    answer = bench(network, batch, simulation)
+    with RtlBackend(network, simulation) as backend:
+        plan = schedule(network, simulation.config, batch, slots=8)
+        whole = backend.profile(plan, batch, 0)[0]
+    assert answer.cycles_per_image == pytest.approx(whole.cycles / batch, rel=0.01)
+
+
+def test_bench_prints_json_and_a_table_with_a_chart(capsys, tmp_path):
+    assert main(["bench", "tfc-mnist", "--backend", "rtl", "--batch", "64", "--clock", "125", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {"cycles_per_image", "single_image_cycles", "shares", "utilization", "fps", "layers"} <= set(answer)
+    assert answer["fps"] == pytest.approx(125e6 / answer["cycles_per_image"])
+    assert sum(answer["shares"].values()) == pytest.approx(1)
+    chart = tmp_path / "chart.png"
+    assert main(["bench", "tfc-mnist", "--backend", "rtl", "--batch", "64", "-o", str(chart)]) == 0
+    assert "cycles an image" in capsys.readouterr().out
+    assert chart.read_bytes()[:4] == b"\x89PNG"
