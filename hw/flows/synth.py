@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,21 +28,22 @@ LUT_MEMORY = {"RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2, "RAM32
 
 def synthesize(config: Config, top: str) -> dict[str, int]:
     """Cells by type."""
-    try:
-        from pyosys import libyosys
-    except ImportError:
-        raise PynqBnnError("no Yosys; pip install pyosys") from None
-    design = libyosys.Design()
     build = HW / "build"
     build.mkdir(exist_ok=True)
     parameters = " ".join(f"-set {name} {value}" for name, value in config.parameters.items())
-    report = build / "synth.stat.json"
-    for command in (f"read_verilog -sv {' '.join(map(str, core_sources()))}",
-                    f"chparam {parameters} {top}" if top == "bnn_core" else "",
-                    f"synth_xilinx -family xc7 -noiopad -top {top}", "flatten", "opt_clean",
-                    f"tee -q -o {report} stat -json"):
-        if command:
-            libyosys.run_pass(f"tee -q -a {build / 'synth.log'} {command}", design)
+    report, script, log = build / "synth.stat.json", build / "synth.ys", build / "synth.log"
+    script.write_text("\n".join((
+        f"read_verilog -sv {' '.join(map(str, core_sources()))}",
+        f"chparam {parameters} {top}" if top == "bnn_core" else "",
+        f"synth_xilinx -family xc7 -noiopad -top {top}",
+        "flatten", "opt_clean", f"tee -o {report} stat -json")) + "\n")
+    run = f"from pyosys import libyosys; libyosys.run_pass('script {script}', libyosys.Design())"
+    with log.open("w") as output:
+        status = subprocess.run([sys.executable, "-c", run], stdout=output, stderr=output, check=False).returncode
+    if status:
+        text = log.read_text(errors="replace").splitlines()
+        lines = [line for line in text if "ERROR" in line or "No module" in line]
+        raise PynqBnnError(f"Yosys failed: {lines[-1] if lines else 'no message'} (see {log}; pip install pyosys)")
     return json.loads(report.read_text())["design"]["num_cells_by_type"]
 
 
@@ -68,8 +70,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--top", default="bnn_core", help="module to synthesize (bnn_core)")
     top = parser.parse_args().top
-    (HW / "build").mkdir(exist_ok=True)
-    (HW / "build" / "synth.log").unlink(missing_ok=True)
     total = count(synthesize(Config(), top))
     print(json.dumps(total))
     if top != "bnn_core":
