@@ -6,7 +6,7 @@ DEMO := .venv-demo
 TEST := .venv-test
 PIP  := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint test-env clean
+.PHONY: help demo test lint synth tests test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
@@ -19,7 +19,13 @@ demo: $(DEMO)/ready
 	$(DEMO)/bin/pynq-bnn show $(PHOTOS) --output demo.png
 
 test: $(TEST)/ready lint
-	$(MAKE) -C hw synth PYTHON=../$(TEST)/bin/python
+	$(MAKE) --no-print-directory -j2 synth tests
+
+# Beside each other: both take minutes of one core.
+synth: $(TEST)/ready
+	$(MAKE) --no-print-directory -C hw synth PYTHON=../$(TEST)/bin/python
+
+tests: $(TEST)/ready
 	$(TEST)/bin/python -m pytest
 
 lint: $(TEST)/ready

@@ -17,8 +17,8 @@ CONFIGS = (Config(), Config(lanes=1, pe=8, simd=16, buffer_depth=64, ring_depth=
 
 
 def main() -> int:
-    command = [*find_verilator().command, "--lint-only", "-Wall", "--assert", "--top-module", "bnn_core",
-               str(HW / "lint.vlt"), *map(str, core_sources())]
+    command = [*find_verilator().command, "--lint-only", "-Wall", "--assert", "--quiet-stats",
+               "--top-module", "bnn_core", str(HW / "lint.vlt"), *map(str, core_sources())]
     for config in CONFIGS:
         parameters = [f"-G{name}={value}" for name, value in config.parameters.items()]
         if subprocess.run([*command, *parameters], check=False).returncode:

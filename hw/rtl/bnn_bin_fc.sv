@@ -1,10 +1,10 @@
 // Bin-FC: a flat vector of words; on 8-bit pixels, eight bit planes of it.
 //
-// A position is an image. Planes lie interleaved as bnn_fp_conv leaves them (kind PLANES): plane p of word c is word
+// A window is a whole image. Planes lie interleaved as bnn_fp_conv leaves them (kind PLANES): plane p of word c is word
 // 8·c + p. The weights are walked once for each plane. No delay.
 module bnn_bin_fc (
   input  bnn_pkg::layer_t       layer_i,
-  input  bnn_types::position_t  position_i,
+  input  bnn_types::window_t    window_i,
   output bnn_types::walk_t      walk_o
 );
   logic [15:0] words_m1;
@@ -12,7 +12,7 @@ module bnn_bin_fc (
 
   always_comb begin
     walk_o = '0;
-    walk_o.addr           = position_i.base;
+    walk_o.addr           = window_i.addr;
     walk_o.col_inc        = 16'd8;
     walk_o.row_inc        = 16'd1 - {words_m1[12:0], 3'b000};
     walk_o.weight_row_inc = -words_m1;
@@ -20,11 +20,11 @@ module bnn_bin_fc (
     walk_o.cols_m1        = layer_i.planes ? words_m1[7:0] : 8'd0;
     walk_o.rows_m1        = layer_i.planes ? 3'd7 : 3'd0;
     walk_o.planes         = layer_i.planes;
-    walk_o.values         = layer_i.planes ? 16'd0 : layer_i.tap_values;
-    walk_o.out_addr       = position_i.out_addr;
-    walk_o.out_part       = position_i.out_part;
+    walk_o.values         = window_i.values;
+    walk_o.out_addr       = window_i.out_addr;
+    walk_o.out_part       = window_i.out_part;
     walk_o.pool_first     = 1'b1;
     walk_o.pool_last      = 1'b1;
-    walk_o.tile_last      = position_i.tile_last;
+    walk_o.tile_last      = window_i.tile_last;
   end
 endmodule

@@ -1,8 +1,8 @@
 // Starts and ends runs: checks what the registers ask for, stops on errors or a reset, counts cycles.
 //
 // Everything below is held in reset between runs (run_rst_no). A run ends by done_i, an error or a reset; then no new
-// bursts begin (stop_o), those under way are let end, and only then the run's reset closes. So the AXI port is never cut
-// off in the middle of a burst, whatever happens.
+// bursts begin (stop_o), those under way are let end, and only then the run's reset closes. So the AXI port is never
+// cut off in the middle of a burst, whatever happens.
 module bnn_control (
   input  logic        clk_i,
   input  logic        rst_ni,

@@ -58,7 +58,7 @@ module bnn_core #(
   logic start, soft_reset, interrupt_enable, run_rst_n, run_start, stop, done;
   logic [31:0] program_addr, program_words, image_addr, image_count, result_addr, result_words;
   logic [31:0] status, cycles, steps, waits_parameters, waits_images, waits_results;
-  logic [7:0] params_error, params_layer;
+  logic [7:0] params_error, params_layer, layer_index;
   logic walk_range, load_range, results_error, read_error, write_error, read_idle, write_idle, starved;
   logic wait_parameters, wait_images, wait_results;
 
@@ -81,7 +81,7 @@ module bnn_core #(
     .program_addr_i(program_addr), .program_words_i(program_words), .image_addr_i(image_addr),
     .image_count_i(image_count), .result_addr_i(result_addr), .run_rst_no(run_rst_n), .run_start_o(run_start),
     .stop_o(stop), .idle_i(read_idle && write_idle), .done_i(done), .params_error_i(params_error),
-    .params_layer_i(params_layer), .layer_i(layer.index), .range_i(walk_range || load_range),
+    .params_layer_i(params_layer), .layer_i(layer_index), .range_i(walk_range || load_range),
     .results_i(results_error), .read_error_i(read_error), .write_error_i(write_error),
     .step_i(step.valid || step.copy), .wait_parameters_i(wait_parameters || starved), .wait_images_i(wait_images),
     .wait_results_i(wait_results), .irq_o, .status_o(status), .cycles_o(cycles), .steps_o(steps),
@@ -141,8 +141,8 @@ module bnn_core #(
     .clk_i, .rst_ni(run_rst_n), .start_i(run_start), .done_o(done), .program_valid_i(program_valid),
     .program_i(program_record), .layer_valid_i(layer_valid), .layer_ready_o(layer_ready), .layer_word_i(layer_word),
     .load_start_o(load_start), .free_o(images_free), .loaded_i(loaded), .take_o(take_group), .slots_i(group_slots),
-    .images_i(group_images), .final_i(final_group), .layer_o(layer), .slots_o(slots), .layer_start_o(layer_start),
-    .layer_done_i(layer_done), .result_addr_i(result_addr), .result_words_i(result_words),
+    .images_i(group_images), .final_i(final_group), .layer_o(layer), .index_o(layer_index), .slots_o(slots),
+    .layer_start_o(layer_start), .layer_done_i(layer_done), .result_addr_i(result_addr), .result_words_i(result_words),
     .output_start_o(output_start), .images_o(images), .output_busy_i(output_busy), .write_start_o(write_start),
     .write_addr_o(write_addr), .write_words_o(write_words), .write_done_i(write_done), .write_idle_i(write_idle),
     .results_error_o(results_error), .wait_parameters_o(wait_parameters), .wait_images_o(wait_images),

@@ -4,7 +4,7 @@
 //   bit = invert ⊕ OR over the pool window of (acc ≥ 0)
 //
 // `start` carries −threshold, so the sign is the comparison. Words that arrive in cycle 0 are added in cycle 5, so
-// start, valid, first, twice and carry belong there; last and what is about the pool in cycle 6; bit_o is valid from cycle 7.
+// start, valid, first, twice and carry belong there; last and the pool's in cycle 6; bit_o is valid from cycle 7.
 module bnn_dot #(
   parameter int SIMD = 64,
   parameter int ACC_WIDTH = 20

@@ -1,4 +1,4 @@
-// A first-in first-out queue in LUT memory; the first word shows at data_o without being asked for. used_o counts words.
+// A queue in LUT memory; the first word shows at data_o without being asked for. used_o counts words.
 module bnn_fifo #(
   parameter int WIDTH = 64,
   parameter int DEPTH = 64

@@ -20,7 +20,7 @@ module bnn_fp_conv (
   typedef enum logic [1:0] {IDLE, TAKE, READ, READY} state_e;
   state_e state_q;
 
-  // The row being gathered: its place in the buffer, its extent [dest, high) in the window, where the word's byte 0 goes.
+  // The row gathered: its place in the buffer, its extent [dest, high) in the window, where a word's byte 0 goes.
   bnn_types::window_t window_q;
   logic [15:0] byte_q, next_byte, first_byte;
   logic [12:0] word_q;

@@ -1,7 +1,7 @@
 // All lanes, with the delays that bring shared control to them at the right cycle.
 //
-// Cycles count from a step at step_i: the lane is asked in cycle 1, act_o follows in cycle 5, the array's bits come back
-// BITS cycles after the step. A gather or a read-out asks in its own cycle; word_o follows 4 later.
+// Cycles count from a step at step_i: the lane is asked in cycle 1, act_o follows in cycle 5, the array's bits come
+// back BITS cycles after the step. A gather or a read-out asks in its own cycle; word_o follows 4 later.
 module bnn_lanes #(
   parameter int LANES = 8,
   parameter int PE = 32,

@@ -62,7 +62,8 @@ module bnn_params #(
   assign check = check_q ^ data_i[63:48] ^ data_i[47:32] ^ data_i[31:16] ^ data_i[15:0];
   logic bad_record;
   assign bad_record = record.magic != bnn_pkg::PROGRAM_MAGIC || record.version != bnn_pkg::VERSION
-                      || record.layers == '0 || record.in_words == '0 || record.out_words == '0 || record.slots == '0 || check != '1;
+                      || record.layers == '0 || record.in_words == '0 || record.out_words == '0 || record.slots == '0
+                      || check != '1;
 
   logic layer_done, header_done;
   assign header_done = state_q == LAYER && take && word_q == 3'(bnn_pkg::LAYER_WORDS - 1);

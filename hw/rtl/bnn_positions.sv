@@ -1,7 +1,7 @@
 // Visits every position of a layer's window: tiles, images of the lane, output pixels, pixels of a pool window.
 //
 // The positions of a pool window follow each other, so pooling is an OR in a register. start_i (one cycle, layer_i and
-// slots_i settled) begins a layer; then one position for each valid and ready, until the last of the last tile is taken.
+// slots_i settled) begins a layer; then comes one position for each valid and ready, to the last of the last tile.
 // A Bin-FC layer is a map of one pixel.
 module bnn_positions #(
   parameter int PE = 32,

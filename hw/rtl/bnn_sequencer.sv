@@ -22,6 +22,7 @@ module bnn_sequencer (
   input  logic               final_i,
   // Layers
   output bnn_pkg::layer_t    layer_o,
+  output logic [7:0]         index_o,      // of the layer at work, until the next one begins
   output logic [15:0]        slots_o,
   output logic               layer_start_o,
   input  logic               layer_done_i,
@@ -87,6 +88,8 @@ module bnn_sequencer (
     end else if (state_q != HEADER) begin
       word_q <= '0;
     end
+    if (state_q == IDLE) index_o <= '0;
+    else if (state_q == BEGIN) index_o <= layer_o.index;
     dry_q <= state_q == DRY ? dry_q + 5'd1 : 5'd0;
 
     if (state_q == GROUP) begin

@@ -30,7 +30,7 @@ module bnn_steps #(
   state_e state_q;
 
   bnn_types::walk_t walk_q;
-  logic [15:0] addr_q, weight_q, word_q, base_q, tile_q;
+  logic [15:0] addr_q, word_q, base_q, tile_q;
   logic [7:0] col_q;
   logic [2:0] row_q;
   logic [1:0] part_q;
@@ -47,19 +47,18 @@ module bnn_steps #(
   assign walk_end  = part_end && word_end && col_end && row_end;
   assign shift_end = shift_q == 5'(ACC_WIDTH - 2);
 
-  // A step goes when its ring row is there; kind PLANES has none.
-  logic copies, stepping, go, take, walk_done, tile_done;
-  logic [15:0] tile_row;
-  assign copies = layer_i.kind == bnn_pkg::KIND_PLANES;
-  always_comb begin
-    case (state_q)
-      THRESHOLDS: tile_row = 16'd0;
-      SHIFT:      tile_row = layer_i.rows - 16'd1;
-      default:    tile_row = weight_q + 16'd1;
-    endcase
+  // A step goes when its ring row is there; kind PLANES has none. Rows are compared a cycle before: all_here_q for the
+  // whole tile, here_q for the row of a step that has been waiting, so that the comparison is in nobody's way.
+  logic copies, stepping, go, take, walk_done, tile_done, all_here_q, here_q;
+  logic [15:0] tile_row_q, last_row_q;
+  assign copies   = layer_i.kind == bnn_pkg::KIND_PLANES;
+  assign stepping = state_q == THRESHOLDS || state_q == WALK || state_q == SHIFT;
+  assign go       = stepping && (all_here_q || here_q || copies);
+  always_ff @(posedge clk_i) begin
+    last_row_q <= layer_i.rows - 16'd1;
+    all_here_q <= rst_ni && state_q != IDLE && (state_q != WAIT || gap_q == 3'd0) && rows_i > last_row_q;
+    here_q     <= rst_ni && stepping && !go && rows_i > tile_row_q;
   end
-  assign stepping  = state_q == THRESHOLDS || state_q == WALK || state_q == SHIFT;
-  assign go        = stepping && (rows_i > tile_row || copies);
   assign starved_o = stepping && !go;
   assign walk_done = go && (layer_i.score ? state_q == SHIFT && shift_end : state_q == WALK && walk_end);
   assign tile_done = walk_done && walk_q.tile_last;
@@ -77,15 +76,16 @@ module bnn_steps #(
     end else if (state_q == THRESHOLDS && go) begin
       state_q <= TAKE;
     end else if (tile_done) begin
-      state_q   <= WAIT;
-      gap_q     <= 3'd0;
-      release_o <= !copies;
+      state_q <= WAIT;
+      gap_q   <= 3'd0;
     end else if (ready_o) begin
       state_q <= valid_i ? WALK : TAKE;
     end else if (state_q == WALK && go && walk_end) begin
       state_q <= SHIFT;
-    end else if (state_q == WAIT) begin
-      gap_q <= gap_q + 3'd1;
+    end else if (state_q == WAIT && (gap_q != 3'd0 || all_here_q || copies)) begin
+      // Rows that no window used, at the border of a small map, have to come before they can be given back.
+      release_o <= gap_q == 3'd0 && !copies;
+      gap_q     <= gap_q + 3'd1;
       if (gap_q == 3'(GAP - 2)) begin
         state_q <= tile_q == layer_i.tiles ? IDLE : THRESHOLDS;
         done_o  <= tile_q == layer_i.tiles;
@@ -99,7 +99,6 @@ module bnn_steps #(
     if (take) begin
       walk_q   <= walk_i;
       addr_q   <= walk_i.addr;
-      weight_q <= walk_i.weight;
       first_q  <= 1'b1;
       {word_q, col_q, row_q, part_q, shift_q} <= '0;
     end else if (state_q == WALK && go) begin
@@ -108,12 +107,21 @@ module bnn_steps #(
       if (part_end) begin
         word_q   <= word_end ? 16'd0 : word_q + 16'd1;
         addr_q   <= addr_q + (!word_end ? 16'd1 : !col_end ? walk_q.col_inc : walk_q.row_inc);
-        weight_q <= weight_q + (word_end && col_end ? walk_q.weight_row_inc : 16'd1);
         if (word_end) col_q <= col_end ? 8'd0 : col_q + 8'd1;
         if (word_end && col_end) row_q <= row_q + 3'd1;
       end
     end else if (go) begin
       shift_q <= shift_q + 5'd1;
+    end
+  end
+
+  // The step's row within the tile: 0 thresholds, then weights, the last one of ones for scores.
+  always_ff @(posedge clk_i) begin
+    if (start_i || tile_done) tile_row_q <= '0;
+    else if (take) tile_row_q <= walk_i.weight + 16'd1;
+    else if (state_q == WALK && go && walk_end) tile_row_q <= last_row_q;
+    else if (state_q == WALK && go && part_end) begin
+      tile_row_q <= tile_row_q + (word_end && col_end ? walk_q.weight_row_inc : 16'd1);
     end
   end
 
@@ -141,7 +149,7 @@ module bnn_steps #(
     end else begin
       step_o.valid      <= go && !copies;
       step_o.thresholds <= go && state_q == THRESHOLDS;
-      step_o.row        <= base_q + tile_row;
+      step_o.row        <= base_q + tile_row_q;
       step_o.part       <= part_q;
       step_o.read       <= go && state_q == WALK && sel == bnn_types::SEL_BUFFER;
       step_o.addr       <= addr_q;
@@ -155,7 +163,8 @@ module bnn_steps #(
       step_o.write      <= go && (state_q == SHIFT || (state_q == WALK && (copies ? part_end : walk_end)))
                            && walk_q.pool_last;
       step_o.values     <= walk_q.values;
-      step_o.out_addr   <= walk_q.out_addr + (state_q == SHIFT ? 16'(shift_q) + 16'd1 : walk_q.copy ? 16'(row_q) : 16'd0);
+      step_o.out_addr   <= walk_q.out_addr + (state_q == SHIFT ? 16'(shift_q) + 16'd1
+                                              : walk_q.copy ? 16'(row_q) : 16'd0);
       step_o.out_part   <= walk_q.out_part;
     end
   end
@@ -164,6 +173,6 @@ module bnn_steps #(
   always_ff @(posedge clk_i) begin
     range_o <= rst_ni && ((step_o.read && step_o.addr >= 16'(BUFFER_DEPTH))
                           || (step_o.write && step_o.out_addr >= 16'(BUFFER_DEPTH))
-                          || (state_q == WALK && !copies && weight_q >= layer_i.rows - 16'd1));
+                          || (stepping && !copies && tile_row_q > last_row_q));
   end
 endmodule

@@ -43,7 +43,8 @@ module bnn_sum (
     rest4_q <= w4[7:6];
   end
 
-  // Columns now: 1: c1[0]; 2: c1[1], c2[0], rest2; 4: c1[2], c2[1], c4[0], rest4; 8: c2[2], c4[1], c8[0]; 16: c4[2], c8[1].
+  // Columns now: 1: c1[0]; 2: c1[1], c2[0], rest2; 4: c1[2], c2[1], c4[0], rest4; 8: c2[2], c4[1], c8[0];
+  // 16: c4[2], c8[1].
   logic [2:0] d2, d4;
   logic [1:0] d8, d16;
   assign d2  = six({2'b00, rest2_q, c2_q[0], c1_q[1]});

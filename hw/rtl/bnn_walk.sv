@@ -29,20 +29,19 @@ module bnn_walk #(
   bnn_types::position_t position;
   bnn_types::window_t window;
   bnn_types::walk_t conv_walk, fc_walk, fp_walk, walk;
-  logic position_valid, position_ready, windows_ready, window_valid, window_ready, fp_ready, fp_valid;
+  logic position_valid, position_ready, window_valid, window_ready, fp_ready, fp_valid;
   logic walk_valid, walk_ready, fp_start, range, fetch_range_q;
 
   bnn_positions #(.PE(PE), .ACC_WIDTH(ACC_WIDTH)) u_positions (
     .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .layer_i(layer_i), .slots_i(slots_i),
     .valid_o(position_valid), .ready_i(position_ready), .position_o(position)
   );
-  assign position_ready = is_fc ? walk_ready : windows_ready;
 
   bnn_windows u_windows (
-    .clk_i(clk_i), .rst_ni(rst_ni), .layer_i(layer_i), .valid_i(position_valid && !is_fc), .ready_o(windows_ready),
+    .clk_i(clk_i), .rst_ni(rst_ni), .layer_i(layer_i), .valid_i(position_valid), .ready_o(position_ready),
     .position_i(position), .valid_o(window_valid), .ready_i(window_ready), .window_o(window)
   );
-  assign window_ready = is_conv ? walk_ready : fp_ready;
+  assign window_ready = is_fp ? fp_ready : walk_ready;
 
   assign fp_start = start_i && is_fp;
   bnn_fp_conv u_fp_conv (
@@ -51,10 +50,10 @@ module bnn_walk #(
     .fetch_o(fetch_o), .gather_o(gather_o)
   );
   bnn_bin_conv u_bin_conv (.layer_i(layer_i), .window_i(window), .walk_o(conv_walk));
-  bnn_bin_fc u_bin_fc (.layer_i(layer_i), .position_i(position), .walk_o(fc_walk));
+  bnn_bin_fc u_bin_fc (.layer_i(layer_i), .window_i(window), .walk_o(fc_walk));
 
   assign walk       = is_fc ? fc_walk : is_conv ? conv_walk : fp_walk;
-  assign walk_valid = is_fc ? position_valid : is_conv ? window_valid : fp_valid;
+  assign walk_valid = is_fp ? fp_valid : window_valid;
   bnn_steps #(
     .SIMD(SIMD), .RING_DEPTH(RING_DEPTH), .BUFFER_DEPTH(BUFFER_DEPTH), .ACC_WIDTH(ACC_WIDTH)
   ) u_steps (

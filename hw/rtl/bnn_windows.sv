@@ -1,9 +1,10 @@
 // From a window's position to its first tap inside the map and its extent, for Bin-Conv and FP-Conv.
 //
-// addr = base + row · row_words + column · pixel_words; the same sum over the kernel is what the window skips. Units are
-// words for Bin-Conv and bytes for FP-Conv, whose header gives bytes. Taps in zero padding are left out, which saves
-// their cycles; with padding of +1 all stay and bnn_steps replaces those outside. Latency 4, one window a cycle; a
-// pipeline that moves or stands as a whole.
+// addr = base + row · row_words + column · pixel_words; the same sum over the kernel is what the window skips. Units
+// are words for Bin-Conv and bytes for FP-Conv, whose header gives bytes. Taps in zero padding are left out, which saves
+// their cycles; with padding of +1 all stay and bnn_steps replaces those outside. A Bin-FC vector is a window of one tap.
+// The pipeline (4 cycles, one window each) never stands: a position is taken only when a place of the queue behind it is
+// kept for it, so that no ready signal has to reach all its registers.
 module bnn_windows (
   input  logic                  clk_i,
   input  logic                  rst_ni,
@@ -15,14 +16,20 @@ module bnn_windows (
   input  logic                  ready_i,
   output bnn_types::window_t    window_o
 );
-  logic [3:0] valid_q;
-  logic move;
-  assign move    = ready_i || !valid_q[3];
-  assign ready_o = move;
-  assign valid_o = valid_q[3];
+  localparam int DEPTH = 8;
+  logic [3:0] valid_q, places_q;
+  logic accept, given;
+  assign ready_o = places_q != '0;
+  assign accept  = valid_i && ready_o;
+  assign given   = valid_o && ready_i;
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (move) valid_q <= {valid_q[2:0], valid_i};
+    if (!rst_ni) begin
+      valid_q  <= '0;
+      places_q <= 4'(DEPTH);
+    end else begin
+      valid_q <= {valid_q[2:0], accept};
+      if (accept != given) places_q <= given ? places_q + 4'd1 : places_q - 4'd1;
+    end
   end
 
   // 1: which taps lie inside the map, along each side.
@@ -41,63 +48,74 @@ module bnn_windows (
   logic [2:0] skip_y_2q, skip_x_2q, rows_2q, cols_2q, rows_3q, cols_3q, rows_4q, cols_4q;
   logic signed [15:0] top_2q, left_2q;
   always_ff @(posedge clk_i) begin
-    if (move) begin
-      pos1_q <= position_i;
-      {y0_1q, y1_1q, x0_1q, x1_1q} <= {y0, y1, x0, x1};
+    pos1_q <= position_i;
+    {y0_1q, y1_1q, x0_1q, x1_1q} <= {y0, y1, x0, x1};
 
-      pos2_q <= pos1_q;
-      {y0_2q, y1_2q, x0_2q, x1_2q} <= {y0_1q, y1_1q, x0_1q, x1_1q};
-      skip_y_2q <= layer_i.pad_one ? 3'd0 : y0_1q;
-      skip_x_2q <= layer_i.pad_one ? 3'd0 : x0_1q;
-      rows_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : y1_1q - y0_1q;
-      cols_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : x1_1q - x0_1q;
-      top_2q    <= layer_i.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
-      left_2q   <= layer_i.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
-    end
+    pos2_q <= pos1_q;
+    {y0_2q, y1_2q, x0_2q, x1_2q} <= {y0_1q, y1_1q, x0_1q, x1_1q};
+    skip_y_2q <= layer_i.pad_one ? 3'd0 : y0_1q;
+    skip_x_2q <= layer_i.pad_one ? 3'd0 : x0_1q;
+    rows_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : y1_1q - y0_1q;
+    cols_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : x1_1q - x0_1q;
+    top_2q    <= layer_i.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
+    left_2q   <= layer_i.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
   end
 
   // 3: products. 4: sums of them. Addresses are modulo 2^16: those of taps outside the map are not used.
   logic [15:0] row_3q, col_3q, weight_row_3q, weight_col_3q, addr_4q, weight_4q, values_4q;
   logic [5:0] taps_3q;
   logic [15:0] row_span_3q, row_span_4q, base;
-  assign base = layer_i.kind == bnn_pkg::KIND_BIN_CONV ? pos3_q.base : {pos3_q.base[12:0], 3'b000};
+  logic bytes;
+  assign bytes = layer_i.kind == bnn_pkg::KIND_FP_CONV || layer_i.kind == bnn_pkg::KIND_PLANES;
+  assign base = bytes ? {pos3_q.base[12:0], 3'b000} : pos3_q.base;
   always_ff @(posedge clk_i) begin
-    if (move) begin
-      pos3_q <= pos2_q;
-      {y0_3q, y1_3q, x0_3q, x1_3q} <= {y0_2q, y1_2q, x0_2q, x1_2q};
-      {rows_3q, cols_3q} <= {rows_2q, cols_2q};
-      row_3q        <= 16'(top_2q * layer_i.row_words);
-      col_3q        <= 16'(left_2q * layer_i.pixel_words);
-      weight_row_3q <= 16'(skip_y_2q) * layer_i.kernel_row_words;
-      weight_col_3q <= 16'(skip_x_2q) * layer_i.pixel_words;
-      taps_3q       <= (6'(rows_2q) + 6'd1) * (6'(cols_2q) + 6'd1);
-      row_span_3q   <= (16'(cols_2q) + 16'd1) * layer_i.pixel_words;
+    pos3_q <= pos2_q;
+    {y0_3q, y1_3q, x0_3q, x1_3q} <= {y0_2q, y1_2q, x0_2q, x1_2q};
+    {rows_3q, cols_3q} <= {rows_2q, cols_2q};
+    row_3q        <= 16'(top_2q * layer_i.row_words);
+    col_3q        <= 16'(left_2q * layer_i.pixel_words);
+    weight_row_3q <= 16'(skip_y_2q) * layer_i.kernel_row_words;
+    weight_col_3q <= 16'(skip_x_2q) * layer_i.pixel_words;
+    taps_3q       <= (6'(rows_2q) + 6'd1) * (6'(cols_2q) + 6'd1);
+    row_span_3q   <= (16'(cols_2q) + 16'd1) * layer_i.pixel_words;
 
-      pos4_q <= pos3_q;
-      {y0_4q, y1_4q, x0_4q, x1_4q} <= {y0_3q, y1_3q, x0_3q, x1_3q};
-      {rows_4q, cols_4q} <= {rows_3q, cols_3q};
-      addr_4q     <= base + row_3q + col_3q;
-      weight_4q   <= weight_row_3q + weight_col_3q;
-      values_4q   <= 16'(taps_3q) * layer_i.tap_values;
-      row_span_4q <= row_span_3q;
-    end
+    pos4_q <= pos3_q;
+    {y0_4q, y1_4q, x0_4q, x1_4q} <= {y0_3q, y1_3q, x0_3q, x1_3q};
+    {rows_4q, cols_4q} <= {rows_3q, cols_3q};
+    addr_4q     <= base + row_3q + col_3q;
+    weight_4q   <= weight_row_3q + weight_col_3q;
+    values_4q   <= 16'(taps_3q) * layer_i.tap_values;
+    row_span_4q <= row_span_3q;
   end
 
+  bnn_types::window_t window;
   always_comb begin
-    window_o.addr       = addr_4q;
-    window_o.skipped    = weight_4q;
-    window_o.row_span   = row_span_4q;
-    window_o.rows_m1    = rows_4q;
-    window_o.cols_m1    = cols_4q;
-    window_o.y0         = y0_4q;
-    window_o.y1         = y1_4q;
-    window_o.x0         = x0_4q;
-    window_o.x1         = x1_4q;
-    window_o.values     = values_4q;
-    window_o.out_addr   = pos4_q.out_addr;
-    window_o.out_part   = pos4_q.out_part;
-    window_o.pool_first = pos4_q.pool_first;
-    window_o.pool_last  = pos4_q.pool_last;
-    window_o.tile_last  = pos4_q.tile_last;
+    window.addr       = addr_4q;
+    window.skipped    = weight_4q;
+    window.row_span   = row_span_4q;
+    window.rows_m1    = rows_4q;
+    window.cols_m1    = cols_4q;
+    window.y0         = y0_4q;
+    window.y1         = y1_4q;
+    window.x0         = x0_4q;
+    window.x1         = x1_4q;
+    window.values     = values_4q;
+    window.out_addr   = pos4_q.out_addr;
+    window.out_part   = pos4_q.out_part;
+    window.pool_first = pos4_q.pool_first;
+    window.pool_last  = pos4_q.pool_last;
+    window.tile_last  = pos4_q.tile_last;
   end
+
+  logic queue_ready;
+  logic [$clog2(DEPTH+1)-1:0] queue_used;
+  bnn_fifo #(.WIDTH($bits(window)), .DEPTH(DEPTH)) u_queue (
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(valid_q[3]), .ready_o(queue_ready), .data_i(window), .valid_o(valid_o),
+    .ready_i(ready_i), .data_o(window_o), .used_o(queue_used)
+  );
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[3] |-> queue_ready)
+    else $error("bnn_windows: a window without room");
+`endif
 endmodule

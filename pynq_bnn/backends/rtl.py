@@ -23,7 +23,7 @@ _PROGRAM, _IMAGES, _RESULTS = 0x1000_0000, 0x2000_0008, 0x3000_0010
 # A run is hopeless beyond this many times its prediction.
 _PATIENCE, _PATIENCE_CYCLES = 8, 100_000
 # Between two looks at which stage is at work; a prime, so that no loop of the core keeps step with it.
-_SAMPLE_CYCLES = 149
+_SAMPLE_CYCLES = 23
 
 
 @dataclass(frozen=True)

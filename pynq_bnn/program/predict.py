@@ -14,12 +14,12 @@ from .fields import Kind
 from .layout import Layout
 from .stages import Stage, ceil_div
 
-# Cycles that the core spends besides steps, see hw/README.md: between layers, between tiles; at the start of a run until
-# its first parameters are there, and at its end until nothing is under way; for a group's results besides reading
+# Cycles that the core spends besides steps, see hw/README.md: between layers, between tiles; at the start of a run
+# until its first parameters are there, and at its end until nothing is under way; for a group's results besides reading
 # them, and for each 16 scores besides their planes and words.
-LAYER_CYCLES = 42
-TILE_CYCLES = 7
-RUN_CYCLES = 85
+LAYER_CYCLES = 44
+TILE_CYCLES = 9
+RUN_CYCLES = 135
 END_CYCLES = 60
 RESULT_CYCLES = 45
 SCORE_CYCLES = 6

@@ -34,6 +34,8 @@ class Stage:
         Windows an image has, before pooling.
     steps : int
         Cycles the array needs for all windows of an image and one tile.
+    work : int
+        XNORs of an image that count: real inputs inside the map, for real channels, in each bit plane.
     gather : int
         Cycles that FP-Conv's gathering adds to the steps of an image and tile.
     fields : dict
@@ -48,6 +50,7 @@ class Stage:
     rows: int
     positions: int
     steps: int
+    work: int
     gather: int
     fields: dict[str, int]
 
@@ -147,17 +150,19 @@ def _conv_stage(network: Network, index: int, layer: FpConv | BinConv, shape: tu
     parts = WORD_BITS // config.simd
     positions = len(rows) * len(columns)
     gather = 0
+    every_tap = layer.pad_value == "one"
+    taps = positions * layer.kernel**2 if every_tap else sum(rows) * sum(columns)
     if fp:
         steps = positions * 8 * parts
         gather = _gather_wait(layer, shape, rows, columns, parts)
         in_words = ceil_div(height * width * channels, 8)
     else:
-        taps = positions * layer.kernel**2 if layer.pad_value == "one" else sum(rows) * sum(columns)
         steps = taps * unit * parts
         in_words = map_words(shape)
     weight_rows = 1 if fp else layer.kernel**2 * unit
     return Stage(index, Kind.FP_CONV if fp else Kind.BIN_CONV, in_words, map_words(out),
-                 ceil_div(layer.channels_out, config.pe), 1 + weight_rows, positions, steps, gather, fields)
+                 ceil_div(layer.channels_out, config.pe), 1 + weight_rows, positions, steps,
+                 taps * channels * layer.channels_out * (8 if fp else 1), gather, fields)
 
 
 def last_channels(channels: int) -> int:
@@ -201,7 +206,7 @@ def _fc_stages(network: Network, index: int, layer: BinFc, shape: tuple[int, int
     if score:
         out_words, steps = out_words * config.acc_width, steps + config.acc_width - 1
     stage = Stage(index, Kind.BIN_FC, in_words, out_words, ceil_div(layer.channels_out, config.pe),
-                  1 + words + score, 1, steps, 0, fields)
+                  1 + words + score, 1, steps, layer.weights.size * (8 if planes else 1), 0, fields)
     return [_planes_stage(index, words, parts), stage] if planes else [stage]
 
 
@@ -210,4 +215,4 @@ def _planes_stage(index: int, words: int, parts: int) -> Stage:
               "pixel_words": 64, "row_words": 64 * words, "kernel_row_words": 64, "out_pixel_words": 8,
               "last_channels": WORD_BITS}
     return Stage(index, Kind.PLANES, 8 * words, 8 * words, 1, 0, words, 8 * words * parts,
-                 words * max(0, 9 - 8 * parts), fields)
+                 0, words * max(0, 9 - 8 * parts), fields)

@@ -20,7 +20,8 @@ GROUPS = 3
 class LayerCycles:
     """One layer's part of a batch.
 
-    cycles : per image; macs : of an image; utilization : multiply-accumulates done of those the array could do.
+    cycles : per image, from samples; macs : of an image, padding included; utilization : XNORs that count (real inputs
+    inside the map, in each bit plane of an 8-bit input) of those the array can do in that time.
     """
 
     layer: int
@@ -75,8 +76,9 @@ def bench(network: Network, batch: int, simulation: Simulation | None = None) ->
     shares = {name: value / counters.cycles for name, value in zip(names, counters.values[1:])}
     shares["other"] = 1 - sum(shares.values())
     cycles = counters.cycles / batch
+    work = sum(stage.work for program in plan.programs for stage in program.stages)
     return RtlBench(network.name, str(config), batch, cycles, single, plan.cost(batch).cycles_per_image, shares,
-                    network.macs / cycles / config.bit_ops, tuple(layers))
+                    work / cycles / config.bit_ops, tuple(layers))
 
 
 def _single(backend: RtlBackend, network: Network) -> int:
@@ -104,7 +106,8 @@ def _layers(network: Network, program: Program, number: int, cycles: float, seen
         looks = sum(seen.get(place, 0) for place, stage in enumerate(program.stages) if stage.layer == index)
         layer, shape = shapes[index]
         macs = layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2]))
+        work = sum(stage.work for stage in program.stages if stage.layer == index)
         part = cycles * looks / total
         rows.append(LayerCycles(index, layer.kind, number, program.layout.slots, macs, part,
-                                macs / part / bit_ops if part else 0.0))
+                                work / part / bit_ops if part else 0.0))
     return rows

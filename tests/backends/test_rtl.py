@@ -12,6 +12,7 @@ from pynq_bnn.classify.verify import verify_backend
 from pynq_bnn.data.datasets import load_dataset
 from pynq_bnn.errors import BackendError
 from pynq_bnn.interop.bnn_pynq import import_folder
+from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, signed_codes
 from pynq_bnn.program.config import Config
 from pynq_bnn.simulation import MemoryTiming
 from pynq_bnn.zoo import TOPOLOGIES, find_network, shipped
@@ -62,6 +63,22 @@ def test_random_cuts_change_nothing(random_network):
         with RtlBackend(network, simulation) as backend:
             assert np.array_equal(CpuBackend(network).scores(pixels), backend.scores(pixels)), f"seed {2000 + seed}"
             assert len(backend.last_counters) == len(cuts) + 1
+
+
+def test_weights_that_no_window_uses_are_waited_for():
+    """3×3 taps on a map of one pixel use one weight row of nine; the others come late from a slow memory."""
+    rng = np.random.default_rng(4)
+
+    def bits(*shape):
+        return rng.integers(0, 2, shape, dtype=np.uint8)
+
+    layers = (FpConv(bits(8, 3, 3, 1), rng.integers(-99, 99, 8).astype(np.int32), bits(8).astype(bool), 1, 1, 4),
+              BinConv(bits(24, 3, 3, 8), rng.integers(-3, 4, 24).astype(np.int32), bits(24).astype(bool), 1, 1),
+              BinFc(bits(3, 24)))
+    output = OutputSpec(("a", "b", "c"), np.ones(3, np.float32), np.zeros(3, np.float32))
+    network = Network("pixel", InputSpec(4, 4, 1, signed_codes()), layers, output)
+    simulation = Simulation(SIZES["3 lanes, 8 PE"], MemoryTiming(rate=0.05), cuts=())
+    assert_equal(network, simulation, noise(network, 7), "one pixel")
 
 
 # Enough images for a partial group behind a full one where that is quick.
