@@ -41,7 +41,7 @@ $(DEMO)/ready: setup.py pynq_bnn/version.py
 
 $(TEST)/ready: setup.py pynq_bnn/version.py tests/constraints.txt
 	$(PYTHON) -m venv $(TEST)
-	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test,hw]'
+	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test,hw,board]'
 	@touch $@
 
 clean:

@@ -8,15 +8,17 @@ from ..errors import BackendError
 from ..network import Network
 from .base import Backend, BackendTime
 from .cpu import CpuBackend
+from .overlay import OverlayBackend
 from .popcount import PopcountBackend
 from .rtl import RtlBackend, Simulation
 
-BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBackend, "rtl": RtlBackend}
+BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBackend, "rtl": RtlBackend,
+                                      "overlay": OverlayBackend}
 # "auto" is the first of these that the machine has.
 AUTO = ("cpu",)
 
-__all__ = ["AUTO", "BACKENDS", "Backend", "BackendTime", "CpuBackend", "PopcountBackend", "RtlBackend",
-           "Simulation", "create_backend"]
+__all__ = ["AUTO", "BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "PopcountBackend",
+           "RtlBackend", "Simulation", "create_backend"]
 
 
 def create_backend(name: str, network: Network, *, trace: str | Path | None = None) -> Backend:

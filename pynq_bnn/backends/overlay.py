@@ -1,0 +1,129 @@
+"""The board: the accelerator in the programmable logic of a PYNQ-Z1 or Z2, by way of pynq."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..board.accelerator import Accelerator, acquire
+from ..board.loading import default_bitstream
+from ..board.resident import ResidentNetwork, RunOptions
+from ..errors import BackendError
+from ..network import Network
+from ..program.batch import Counters
+from ..program.config import Config
+from ..program.pack import unpack_map, unpack_scores
+from .base import Backend, BackendTime
+
+__all__ = ["OverlayBackend", "RunOptions", "default_bitstream"]
+
+
+class OverlayBackend(Backend):
+    """Runs a network on an overlay; see :class:`~pynq_bnn.backends.base.Backend`.
+
+    Several backends of one process share a device: each holds its own memory, and their runs take turns.
+
+    Parameters
+    ----------
+    network : Network
+    bitstream : path, optional
+        A .bit file with its .hwh beside it; the package's own where neither it nor ``overlay`` is given.
+    overlay : pynq.Overlay, optional
+        One that is loaded already.
+    device : pynq.Device, optional
+        pynq's active device where none is given.
+    options : RunOptions, optional
+
+    Raises
+    ------
+    BackendError
+        No pynq, no board, no bitstream or a wrong one, or a network that does not fit.
+    """
+
+    name = "overlay"
+
+    def __init__(self, network: Network, bitstream: str | Path | None = None, *, overlay: Any = None,
+                 device: Any = None, options: RunOptions | None = None) -> None:
+        super().__init__(network)
+        self._accelerator: Accelerator | None = acquire(self, bitstream, overlay, device)
+        try:
+            self._resident = ResidentNetwork(self._accelerator, network, options or RunOptions())
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def config(self) -> Config:
+        """Sizes of the accelerator."""
+        return self._open.accelerator.config
+
+    @property
+    def last_cycles(self) -> tuple[int, ...]:
+        """Cycles of each run of the last call."""
+        return self._resident.last_cycles
+
+    @property
+    def last_counters(self) -> tuple[Counters, ...]:
+        """Counters of each run of the last call; empty unless ``RunOptions(counters=True)``."""
+        return self._resident.last_counters
+
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        self.check_pixels(pixels)
+        if not len(pixels):
+            return np.zeros((0, self.network.layers[-1].channels_out), np.int32)
+        began, resident = time.perf_counter(), self._open
+        scores = resident.scores(pixels)
+        compute = resident.seconds
+        self.last_time = BackendTime(time.perf_counter() - began - compute, compute)
+        return scores
+
+    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Scores of batch after batch; the next is taken from ``pieces`` and packed while one is computed.
+
+        Parameters
+        ----------
+        pieces : iterable of (n, H, W, C) uint8
+
+        Yields
+        ------
+        (n, K) int32, in order; a piece beyond the memory limit comes back in several parts.
+        """
+        def checked() -> Iterator[np.ndarray]:
+            for piece in pieces:
+                self.check_pixels(piece)
+                yield piece
+
+        return self._open.stream(checked())
+
+    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+        """See :class:`Backend`: each layer is a program of its own, so every map passes through memory."""
+        self.check_pixels(pixels)
+        shapes = [layer.output_shape(shape) for layer, shape in self.network.walk()]
+        for program, words in self._open.layers(pixels):
+            yield unpack_scores(words, program.classes) if program.classes else unpack_map(words, shapes[program.last])
+
+    @property
+    def _open(self) -> ResidentNetwork:
+        if self._accelerator is None:
+            raise BackendError("this backend is closed; make a new one")
+        return self._resident
+
+    def close(self) -> None:
+        accelerator, self._accelerator = self._accelerator, None
+        if accelerator is None:
+            return
+        try:
+            if hasattr(self, "_resident"):
+                self._resident.close()
+        finally:
+            accelerator.release(self)
+
+    def __del__(self) -> None:
+        if getattr(self, "_accelerator", None) is not None:
+            with contextlib.suppress(Exception):  # the interpreter may be half gone
+                self.close()

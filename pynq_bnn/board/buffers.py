@@ -1,0 +1,104 @@
+"""Contiguous memory that processor and accelerator share, freed when its owner says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError, first_line
+
+
+class Buffer:
+    """64-bit words at one address.
+
+    Parameters
+    ----------
+    memory : PynqBuffer of uint64
+
+    Attributes
+    ----------
+    address : int
+        As the accelerator sees it.
+    words : (n,) uint64
+        As the processor sees them; after :meth:`Buffers.free` they must not be touched.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        self.memory = memory
+        self.address = int(memory.device_address)
+        self.words = memory.view(np.ndarray)  # slices of pynq's own class cost ten times as much
+
+    def rows(self, count: int, words: int) -> np.ndarray:
+        """The first ``count`` rows of ``words``, (count, words) uint64."""
+        return self.words[:count * words].reshape(count, words)
+
+    def flush(self, words: int) -> None:
+        """What the processor has written to the first ``words`` is seen by the accelerator."""
+        self.memory[:words].flush()
+
+    def invalidate(self, words: int) -> None:
+        """What the accelerator has written to the first ``words`` is seen by the processor."""
+        self.memory[:words].invalidate()
+
+
+class Buffers:
+    """Buffers on one device; a context manager that frees them all.
+
+    Parameters
+    ----------
+    device : pynq.Device
+    cacheable : bool
+        Whether the processor's cache may hold them. Packing and reading are faster then; each buffer goes one way only,
+        so that flushing or invalidating all of it (as pynq 3.1 does) loses nothing.
+    """
+
+    def __init__(self, device: Any, cacheable: bool) -> None:
+        self._device, self._cacheable = device, cacheable
+        self._held: list[Buffer] = []
+
+    @property
+    def bytes(self) -> int:
+        """In use."""
+        return sum(buffer.words.nbytes for buffer in self._held)
+
+    def allocate(self, words: int) -> Buffer:
+        """A buffer of ``words``, none of which the processor's cache holds unwritten.
+
+        Raises
+        ------
+        BackendError
+            No memory is left.
+        """
+        from pynq import allocate
+
+        try:
+            memory = allocate((words,), "u8", target=self._device, cacheable=int(self._cacheable))
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise BackendError(f"no {8 * words / 2**20:.1f} MB of contiguous memory are left ({first_line(error)}; "
+                               f"this network holds {self.bytes / 2**20:.1f} MB); close other Classifiers, or "
+                               f"restart the board") from None
+        buffer = Buffer(memory)
+        self._held.append(buffer)
+        # The system clears new memory through the cache; a line left there would overwrite a result later.
+        buffer.flush(words)
+        return buffer
+
+    def free(self, buffers: Sequence[Buffer]) -> None:
+        """Give these back."""
+        for buffer in buffers:
+            if buffer in self._held:
+                self._held.remove(buffer)
+                memory, buffer.memory, buffer.words = buffer.memory, None, np.empty(0, np.uint64)
+                memory.freebuffer()
+
+    def close(self) -> None:
+        """Give all back; may be called twice."""
+        self.free(list(self._held))
+
+    def __enter__(self) -> Buffers:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

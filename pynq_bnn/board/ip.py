@@ -1,0 +1,24 @@
+"""The accelerator's registers in an overlay: pynq binds this class to every IP of its type."""
+
+from __future__ import annotations
+
+from pynq import DefaultIP
+
+from .hwh import VLNV
+
+
+class BnnIp(DefaultIP):
+    """32-bit registers by byte offset; ``register_map`` shows them by name.
+
+    pynq makes it for ``overlay.bnn``. Networks are run by :class:`~pynq_bnn.backends.overlay.OverlayBackend`.
+    """
+
+    bindto = [VLNV]
+
+    def read(self, offset: int = 0) -> int:
+        """The register at byte ``offset`` (uint32)."""
+        return self.mmio.read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write ``value`` (uint32) to the register at byte ``offset``."""
+        self.mmio.write(offset, int(value))  # pynq takes no NumPy integer
