@@ -23,7 +23,7 @@ setup(
     packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), "pynq_bnn.hw"],
     package_dir={"pynq_bnn": "pynq_bnn", "pynq_bnn.hw": "hw"},
     package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"],
-                  "pynq_bnn.hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h"]},
+                  "pynq_bnn.hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"]},
     install_requires=["numpy>=1.21", "pillow>=9.1"],
     extras_require={
         "train": TRAIN,
