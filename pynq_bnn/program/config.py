@@ -63,10 +63,5 @@ class Config:
         """XNOR-popcount operations a cycle."""
         return self.lanes * self.pe * self.simd
 
-    @property
-    def parts(self) -> int:
-        """Tiles whose channels share one 64-bit word."""
-        return WORD_BITS // self.pe
-
     def __str__(self) -> str:
         return ", ".join(f"{name}={value}" for name, value in self.parameters.items())

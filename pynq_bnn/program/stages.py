@@ -30,8 +30,6 @@ class Stage:
         64-bit words an image has in the buffer before and behind the stage.
     tiles, rows : int
         ⌈channels / PE⌉, and ring rows of each: thresholds, weights and, for scores, a row of ones.
-    positions : int
-        Windows an image has, before pooling.
     steps : int
         Cycles the array needs for all windows of an image and one tile.
     work : int
@@ -48,7 +46,6 @@ class Stage:
     out_words: int
     tiles: int
     rows: int
-    positions: int
     steps: int
     work: int
     gather: int
@@ -161,7 +158,7 @@ def _conv_stage(network: Network, index: int, layer: FpConv | BinConv, shape: tu
         in_words = map_words(shape)
     weight_rows = 1 if fp else layer.kernel**2 * unit
     return Stage(index, Kind.FP_CONV if fp else Kind.BIN_CONV, in_words, map_words(out),
-                 ceil_div(layer.channels_out, config.pe), 1 + weight_rows, positions, steps,
+                 ceil_div(layer.channels_out, config.pe), 1 + weight_rows, steps,
                  taps * channels * layer.channels_out * (8 if fp else 1), gather, fields)
 
 
@@ -206,7 +203,7 @@ def _fc_stages(network: Network, index: int, layer: BinFc, shape: tuple[int, int
     if score:
         out_words, steps = out_words * config.acc_width, steps + config.acc_width - 1
     stage = Stage(index, Kind.BIN_FC, in_words, out_words, ceil_div(layer.channels_out, config.pe),
-                  1 + words + score, 1, steps, layer.weights.size * (8 if planes else 1), 0, fields)
+                  1 + words + score, steps, layer.weights.size * (8 if planes else 1), 0, fields)
     return [_planes_stage(index, words, parts), stage] if planes else [stage]
 
 
@@ -214,5 +211,5 @@ def _planes_stage(index: int, words: int, parts: int) -> Stage:
     fields = {"kernel": 1, "stride": 1, "in_height": 1, "in_width": words, "out_height": 1, "out_width": words,
               "pixel_words": 64, "row_words": 64 * words, "kernel_row_words": 64, "out_pixel_words": 8,
               "last_channels": WORD_BITS}
-    return Stage(index, Kind.PLANES, 8 * words, 8 * words, 1, 0, words, 8 * words * parts,
+    return Stage(index, Kind.PLANES, 8 * words, 8 * words, 1, 0, 8 * words * parts,
                  0, words * max(0, 9 - 8 * parts), fields)
