@@ -65,6 +65,38 @@ def test_random_cuts_change_nothing(random_network):
             assert len(backend.last_counters) == len(cuts) + 1
 
 
+def wide_network(seed):
+    """Kernels to 7×7, pools to 4, more than 64 channels and classes: what small random networks leave out."""
+    rng = np.random.default_rng(seed)
+
+    def bits(*shape):
+        return rng.integers(0, 2, shape, dtype=np.uint8)
+
+    spec = InputSpec(*(int(side) for side in rng.integers(9, 20, 2)), 1, signed_codes())
+    layers, shape = [], spec.shape
+    for kind, channels in ((FpConv, rng.integers(1, 100)), (BinConv, rng.integers(1, 140))):
+        kernel = int(rng.integers(1, min(7, *shape[:2]) + 1))
+        weights = bits(int(channels), kernel, kernel, shape[2])
+        spread = int(np.sqrt(weights[0].size)) * (74 if kind is FpConv else 1) + 1
+        thresholds = rng.integers(-spread, spread + 1, len(weights)).astype(np.int32)
+        thresholds = np.clip(thresholds, -weights[0].size, weights[0].size)
+        padding = int(rng.integers(0, kernel))
+        least = min(side + 2 * padding - kernel + 1 for side in shape[:2])
+        pool = int(rng.choice([pool for pool in (1, 2, 4) if pool <= least]))
+        layers.append(kind(weights, thresholds, bits(len(weights)).astype(bool), 1, padding, pool))
+        shape = layers[-1].output_shape(shape)
+    classes = int(rng.integers(1, 300))
+    layers.append(BinFc(bits(classes, int(np.prod(shape)))))
+    output = OutputSpec(tuple(map(str, range(classes))), np.ones(classes, np.float32), np.zeros(classes, np.float32))
+    return Network(f"wide-{seed}", spec, tuple(layers), output)
+
+
+def test_large_kernels_pools_and_many_channels_and_classes_are_equal():
+    for seed in range(16):
+        network = wide_network(seed)
+        assert_equal(network, Simulation(seed=seed), noise(network, 9, seed), f"wide network {seed}")
+
+
 def test_weights_that_no_window_uses_are_waited_for():
     """3×3 taps on a map of one pixel use one weight row of nine; the others come late from a slow memory."""
     rng = np.random.default_rng(4)
