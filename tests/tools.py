@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import pytest
@@ -10,7 +11,7 @@ from pynq_bnn.errors import BackendError
 from pynq_bnn.simulation.build import find_compiler, find_verilator
 
 
-def _missing() -> str | None:
+def _simulator_missing() -> str | None:
     try:
         find_verilator()
         find_compiler()
@@ -19,5 +20,10 @@ def _missing() -> str | None:
     return None
 
 
-_MISSING = None if os.environ.get("PYNQ_BNN_STRICT") else _missing()
-needs_simulator = pytest.mark.skipif(_MISSING is not None, reason=_MISSING or "")
+def _needs(missing: str | None) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(missing is not None and not os.environ.get("PYNQ_BNN_STRICT"), reason=missing or "")
+
+
+# The simulated core alone; the backend "rtl", which drives it by pynq.
+needs_simulator = _needs(_simulator_missing())
+needs_rtl = _needs(_simulator_missing() if importlib.util.find_spec("pynq") else "pynq is not installed")

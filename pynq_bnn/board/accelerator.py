@@ -129,7 +129,7 @@ class Accelerator:
             self._process_lock.release()
             raise BackendError(f"the accelerator's registers cannot be reached: {first_line(error)}; run as root on a "
                                f"PYNQ-Z1 or Z2") from None
-        self._mark = _download_mark()
+        self._mark = _download_mark(device)
 
     def _check_build(self) -> None:
         handoff = overlay_handoff(self.overlay)
@@ -149,7 +149,7 @@ class Accelerator:
     @property
     def loaded(self) -> bool:
         """Whether the overlay is still the one that was loaded, as far as this process and pynq's files tell."""
-        return bool(self.overlay.is_loaded()) and self._mark == _download_mark()
+        return bool(self.overlay.is_loaded()) and self._mark == _download_mark(self.device)
 
     def release(self, user: object) -> None:
         """Undo :func:`acquire`; behind the last user the device is free for others."""
@@ -259,9 +259,11 @@ class Accelerator:
             if not self._owns:
                 raise BackendError("the accelerator does not come to rest; load the overlay again: overlay.download()")
             log.warning("the accelerator does not come to rest, loading %s again", self.overlay.bitfile_name)
+            from .pynq_globals import active
             try:
-                self.overlay.download()
-                self._mark = _download_mark()
+                with active(self.device):
+                    self.overlay.download()
+                self._mark = _download_mark(self.device)
                 self._check_build()
             except Exception as error:  # pynq's own
                 raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
@@ -285,8 +287,13 @@ class Accelerator:
         return True
 
 
-def _download_mark() -> tuple[int, ...]:
-    """Changes when any process downloads a bitstream with pynq, which then writes its state to a file."""
+def _download_mark(device: Any) -> tuple[int, ...]:
+    """Changes when any process downloads a bitstream with pynq, which then writes its state to a file.
+
+    Only to devices whose registers are mapped into memory: no other process has a simulated one.
+    """
+    if not device.has_capability("MEMORY_MAPPED"):
+        return ()
     import pynq.pl_server
 
     folder, times = os.path.dirname(pynq.pl_server.__file__), []

@@ -112,8 +112,10 @@ def load_overlay(path: Path, device: Any) -> Any:
     from pynq import Overlay
 
     from . import ip  # noqa: F401 - binds the driver
+    from .pynq_globals import active
     try:
-        overlay = Overlay(str(path.resolve()), device=device)
+        with active(device):
+            overlay = Overlay(str(path.resolve()), device=device)
     except Exception as error:  # pynq's own, by version, and those of the system
         raise BackendError(f"pynq cannot load {path}: {type(error).__name__}, {first_line(error)}; "
                            f"run as root on a board that no other program uses") from None

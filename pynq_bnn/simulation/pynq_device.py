@@ -19,11 +19,11 @@ from pynq.buffer import PynqBuffer
 from pynq.pl_server.device import Device
 
 from ..board.hwh import ADDRESS_SIZE, BASE_ADDRESS, PLL_MHZ, hwh_text
+from ..board.pynq_globals import enter, leave, make_active
 from ..program.batch import OFFSETS
 from ..program.config import Config
 from .build import build, core_sources
 from .device import MemoryTiming, SimulatedCore
-from .pynq_globals import enter, leave, make_active
 
 DRAM_START, DRAM_BYTES = 0x1000_0000, 128 << 20  # contiguous memory of the boards' images
 _PAGE = 4096
@@ -68,7 +68,7 @@ class SimulatedClock:
 class SimulatedDevice(Device):
     """A board with this package's accelerator, simulated.
 
-    While it is open it is pynq's active device; :meth:`close` puts things back. A context manager.
+    A context manager; :meth:`close` puts things back.
 
     Parameters
     ----------
@@ -86,6 +86,8 @@ class SimulatedDevice(Device):
         The clock that the handoff file asks for.
     memory : int
         Bytes of contiguous memory.
+    active : bool
+        Whether it is pynq's active device while it is open; else it is used by those alone who name it.
 
     Attributes
     ----------
@@ -104,7 +106,7 @@ class SimulatedDevice(Device):
 
     def __init__(self, config: Config | None = None, timing: MemoryTiming | None = None, seed: int = 1,
                  trace: str | Path | None = None, cache: str | Path | None = None, *, mhz: float = 100.0,
-                 memory: int = DRAM_BYTES) -> None:
+                 memory: int = DRAM_BYTES, active: bool = True) -> None:
         super().__init__("pynq-bnn simulated")
         self.config, self.memory_bytes = config or Config(), memory
         self.capabilities = {"REGISTER_RW": True, "MEMORY_MAPPED": False, "CALLABLE": False}
@@ -121,7 +123,8 @@ class SimulatedDevice(Device):
         self.driver_clock = SimulatedClock(self)
         self._folder = tempfile.TemporaryDirectory(prefix="pynq-bnn-")
         self.bitstream = str(write_bitstream(Path(self._folder.name) / "pynq-bnn.bit", self.config, mhz))
-        enter(self)
+        if active:
+            enter(self)
 
     @property
     def mhz(self) -> float:

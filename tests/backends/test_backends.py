@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tools import needs_rtl
 
 from pynq_bnn.backends import BACKENDS, CpuBackend, PopcountBackend, create_backend
 from pynq_bnn.backends import popcount as popcount_module
@@ -11,7 +12,7 @@ from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 
 # Those that need no board; tests/board has the other on a simulated one.
-ANYWHERE = [name for name in BACKENDS if name != "overlay"]
+ANYWHERE = [pytest.param(name, marks=[needs_rtl] * (name == "rtl")) for name in BACKENDS if name != "overlay"]
 
 
 @pytest.mark.parametrize("seed", range(30))

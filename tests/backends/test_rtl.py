@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from places import bnn_pynq_dir, data_dir
-from tools import needs_simulator
+from tools import needs_rtl
 
 from pynq_bnn.backends import CpuBackend, RtlBackend, Simulation, create_backend
 from pynq_bnn.classify.verify import verify_backend
@@ -18,7 +18,7 @@ from pynq_bnn.simulation import MemoryTiming
 from pynq_bnn.zoo import TOPOLOGIES, find_network, shipped
 from pynq_bnn.zoo.untrained import untrained_network
 
-pytestmark = needs_simulator
+pytestmark = needs_rtl
 
 SMALL = {"buffer_depth": 1024, "ring_depth": 256}
 SIZES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tools import needs_simulator
+from tools import needs_rtl
 
 from pynq_bnn.backends.rtl import RtlBackend, Simulation
 from pynq_bnn.cli import main
@@ -15,7 +15,7 @@ from pynq_bnn.simulation.bench import bench
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 
-pytestmark = needs_simulator
+pytestmark = needs_rtl
 
 # Batches that hold several groups and take seconds to simulate.
 BATCHES = {"cnv-cifar10": 64, "binarynet-cifar10": 24, "binarynet-svhn": 24, "vgg16-cifar10": 32, "mlp-mnist": 300,

@@ -23,6 +23,14 @@ def pynq():
     return pynq
 
 
+@pytest.fixture
+def pynq_globals(pynq):
+    """``pynq_globals()``: what pynq keeps for the whole process."""
+    clocks = pynq.ps.Clocks
+    return lambda: (vars(pynq.Device).get("_active_device"), vars(clocks).get("_real_instance"),
+                    vars(clocks).get("device"), pynq.ps.CPU_ARCH)
+
+
 @pytest.fixture(scope="session")
 def simulator():
     """Skips or fails where no simulator can be built."""
@@ -31,6 +39,11 @@ def simulator():
         find_compiler()
     except BackendError as error:
         (pytest.fail if os.environ.get("PYNQ_BNN_STRICT") else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return TINY
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pynq_bnn.backends.overlay import OverlayBackend
+from pynq_bnn.board.accelerator import _download_mark
 from pynq_bnn.board.hwh import hwh_text
 from pynq_bnn.board.owner import LOCK_FILE, ProcessLock
 from pynq_bnn.errors import BackendError
@@ -94,8 +95,13 @@ def test_an_overlay_replaced_by_another_process_is_noticed(device, new_backend, 
     state = tmp_path / "global_pl_state_.json"
     state.write_text("{}")
     backend = new_backend(small_network)
-    assert_right(backend)
     os.utime(state, ns=(1, 1))
+    assert_right(backend, "of this simulated device there is no other process")
+    # From here on a board, whose registers are mapped into memory.
+    monkeypatch.setitem(device.capabilities, "MEMORY_MAPPED", True)
+    monkeypatch.setattr(backend._accelerator, "_mark", _download_mark(device))
+    assert_right(backend)
+    os.utime(state, ns=(2, 2))
     with pytest.raises(BackendError, match="replaced while in use"):
         backend.scores(pixels)
 

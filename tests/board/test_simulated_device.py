@@ -15,30 +15,25 @@ from pynq_bnn.program.config import Config
 SMALL = Config(lanes=2, pe=16, simd=32, buffer_depth=1024, ring_depth=256)
 
 
-def pynq_globals(pynq):
-    return (vars(pynq.Device).get("_active_device"), vars(pynq.ps.Clocks).get("_real_instance"),
-            vars(pynq.ps.Clocks).get("device"), pynq.ps.CPU_ARCH)
-
-
-def test_globals_are_put_back(pynq, new_device):
-    before = pynq_globals(pynq)
+def test_globals_are_put_back(pynq, pynq_globals, new_device):
+    before = pynq_globals()
     device = new_device()
     pynq.Overlay(device.bitstream)
     assert pynq.Device.active_device is device
-    assert pynq_globals(pynq) != before
+    assert pynq_globals() != before
     device.close()
     device.close()
-    assert pynq_globals(pynq) == before
+    assert pynq_globals() == before
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_devices_are_closed_in_any_order(pynq, new_device, order):
-    before = pynq_globals(pynq)
+def test_two_devices_are_closed_in_any_order(pynq, pynq_globals, new_device, order):
+    before = pynq_globals()
     devices = [new_device(), new_device()]
     devices[order[0]].close()
     assert pynq.Device.active_device is devices[order[1]]
     devices[order[1]].close()
-    assert pynq_globals(pynq) == before
+    assert pynq_globals() == before
 
 
 def test_two_devices_run_side_by_side(new_device, random_network, small_network, noise):
