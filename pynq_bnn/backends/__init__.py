@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import BackendError
 from ..network import Network
+from .auto import best_backend
 from .base import Backend, BackendTime
 from .cpu import CpuBackend
 from .overlay import OverlayBackend
@@ -14,15 +15,13 @@ from .rtl import RtlBackend, Simulation
 
 BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBackend, "rtl": RtlBackend,
                                       "overlay": OverlayBackend}
-# "auto" is the first of these that the machine has.
-AUTO = ("cpu",)
 
-__all__ = ["AUTO", "BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "PopcountBackend",
-           "RtlBackend", "Simulation", "create_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "PopcountBackend", "RtlBackend",
+           "Simulation", "best_backend", "create_backend"]
 
 
 def create_backend(name: str, network: Network, *, trace: str | Path | None = None) -> Backend:
-    """The backend called ``name`` ("auto" for the best there is), holding ``network``.
+    """The backend called ``name`` ("auto" for :func:`best_backend`), holding ``network``.
 
     Parameters
     ----------
@@ -34,12 +33,10 @@ def create_backend(name: str, network: Network, *, trace: str | Path | None = No
     BackendError
         When no backend has this name, or it cannot be had here.
     """
-    if name == "auto":
-        name = AUTO[0]
-    if name not in BACKENDS:
+    if name not in ("auto", *BACKENDS):
         raise BackendError(f"no backend {name!r}; there are auto, {', '.join(BACKENDS)}")
     if name == "rtl":
         return RtlBackend(network, Simulation(trace=trace))
     if trace is not None:
         raise BackendError(f"the backend {name} has no waves to trace; choose rtl")
-    return BACKENDS[name](network)
+    return best_backend(network) if name == "auto" else BACKENDS[name](network)

@@ -1,0 +1,59 @@
+"""The backend "auto": the board's overlay where there is one, else cpu."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import platform
+import warnings
+from pathlib import Path
+
+from ..board.loading import default_bitstream
+from ..errors import BackendError, first_line
+from ..network import Network
+from .base import Backend
+from .cpu import CpuBackend
+from .overlay import OverlayBackend
+
+log = logging.getLogger(__name__)
+
+# The processor of a Zynq-7000, and the file by which Linux, and pynq with it, loads its programmable logic.
+_PROCESSOR, _FPGA_MANAGER = "armv7l", Path("/sys/class/fpga_manager/fpga0/firmware")
+
+
+def best_backend(network: Network) -> Backend:
+    """The overlay on a board that has pynq, else cpu.
+
+    What keeps a board's overlay from use is logged as a warning. That pynq is missing or broken is none: such a machine
+    is taken for an ordinary computer, on which nothing of pynq is imported.
+
+    Raises
+    ------
+    PynqBnnError
+        The network suits no backend.
+    """
+    if _is_board():
+        try:
+            default_bitstream()  # before pynq is imported, which takes seconds on a board
+            if _pynq_works():
+                return OverlayBackend(network)
+        except BackendError as error:
+            log.warning("the board's overlay is not used, the processor computes instead: %s", error)
+    return CpuBackend(network)
+
+
+def _is_board() -> bool:
+    """Whether this machine looks like a board with pynq, by what costs nothing to ask."""
+    return (platform.machine() == _PROCESSOR and _FPGA_MANAGER.exists()
+            and importlib.util.find_spec("pynq") is not None)
+
+
+def _pynq_works() -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pynq  # noqa: F401
+    except Exception as error:  # whatever it stumbles over
+        log.info("pynq cannot be imported: %s", first_line(error))
+        return False
+    return True
