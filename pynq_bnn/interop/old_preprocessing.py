@@ -75,4 +75,4 @@ def _thumbnail(image: Image.Image, side: int, draft: bool) -> Image.Image:
         return image
     if draft:
         image.draft(None, (width, height))
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    return image.resize((width, height), Image.LANCZOS)

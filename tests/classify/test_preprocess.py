@@ -123,7 +123,7 @@ def test_a_lossless_format_gives_the_very_pixels(tmp_path, kind):
     pixels = noise(32, 32, 3) // 51 * 51  # 216 colours, so that a GIF palette holds them
     image = Image.fromarray(pixels)
     if kind == "GIF":
-        image = image.quantize(256, Image.Quantize.FASTOCTREE)
+        image = image.quantize(256, Image.FASTOCTREE)
         pixels = np.asarray(image.convert("RGB"))
     path = write(tmp_path, encoded(image, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {})))
     assert np.array_equal(network_input(path, spec()), pixels)

@@ -47,7 +47,7 @@ def test_colour_under_transparency_shows():
 def test_a_path_and_its_picture_give_the_same_and_stay_as_they_are(tmp_path):
     picture = _photo(80, 60)
     picture.save(tmp_path / "photo.png")
-    expected = np.asarray(picture.resize((32, 24), Image.Resampling.LANCZOS))
+    expected = np.asarray(picture.resize((32, 24), Image.LANCZOS))
     for given in (picture, tmp_path / "photo.png", str(tmp_path / "photo.png"), np.asarray(picture)):
         assert np.array_equal(bnn_pynq_pixels(given)[4:28], expected)
     assert picture.size == (80, 60)
@@ -55,7 +55,7 @@ def test_a_path_and_its_picture_give_the_same_and_stay_as_they_are(tmp_path):
 
 def test_via_64_resizes_twice():
     picture = _photo(256, 128)
-    twice = picture.resize((64, 32), Image.Resampling.LANCZOS).resize((32, 16), Image.Resampling.LANCZOS)
+    twice = picture.resize((64, 32), Image.LANCZOS).resize((32, 16), Image.LANCZOS)
     assert np.array_equal(bnn_pynq_pixels(picture, via_64=True)[8:24], np.asarray(twice))
     assert not np.array_equal(bnn_pynq_pixels(picture), bnn_pynq_pixels(picture, via_64=True))
 
