@@ -4,9 +4,10 @@ PHOTOS ?= notebooks/photos
 
 DEMO := .venv-demo
 TEST := .venv-test
+PYNQ := .venv-pynq-3.0
 PIP  := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint synth tests test-env clean
+.PHONY: help demo test lint synth tests pynq-tests test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
@@ -19,14 +20,18 @@ demo: $(DEMO)/ready
 	$(DEMO)/bin/pynq-bnn show $(PHOTOS) --output demo.png
 
 test: $(TEST)/ready lint
-	$(MAKE) --no-print-directory -j2 synth tests
+	$(MAKE) --no-print-directory -j2 synth tests pynq-tests
 
-# Beside each other: both take minutes of one core.
+# Two beside each other: the first two take minutes of one core.
 synth: $(TEST)/ready
 	$(MAKE) --no-print-directory -C hw synth PYTHON=../$(TEST)/bin/python
 
 tests: $(TEST)/ready
 	$(TEST)/bin/python -m pytest
+
+# The driver once more, with the pynq of the boards' image 3.0.1.
+pynq-tests: $(PYNQ)/ready
+	$(PYNQ)/bin/python -m pytest tests/board tests/test_wheel.py
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py
@@ -44,6 +49,11 @@ $(TEST)/ready: setup.py pynq_bnn/version.py tests/constraints.txt
 	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test,hw,board]'
 	@touch $@
 
+$(PYNQ)/ready: setup.py pynq_bnn/version.py
+	$(PYTHON) -m venv $(PYNQ)
+	$(PYNQ)/bin/python $(PIP) 'pynq==3.0.1' --editable '.[sim,test]'
+	@touch $@
+
 clean:
-	rm -rf $(DEMO) $(TEST) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) $(TEST) $(PYNQ) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
