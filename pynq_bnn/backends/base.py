@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import BackendError
 from ..network import Network
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class BackendTime:
-    """Seconds of the last call: moving data to and from the device, and computing."""
+    """Seconds of the last call: moving data to and from the device, and computing.
+
+    What the processor does while a device computes is not counted as computing.
+    """
 
     transfer: float = 0.0
     compute: float = 0.0
+
+
+class Stopwatch:
+    """Counts the seconds that an iterable takes to give its items, not those its user takes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def watch(self, items: Iterable[T]) -> Iterator[T]:
+        """``items``, with the time of each added to ``seconds``."""
+        iterator = iter(items)
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield item
 
 
 class Backend(ABC):
@@ -36,6 +63,28 @@ class Backend(ABC):
     @abstractmethod
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
+
+    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Scores of batch after batch; a device computes one while the next is taken from ``pieces``.
+
+        ``last_time`` is that of the whole stream so far, without what ``pieces`` takes. A stream is taken to its end,
+        or closed, before anything else is asked of the backend.
+
+        Parameters
+        ----------
+        pieces : iterable of (n, H, W, C) uint8
+
+        Yields
+        ------
+        (n, K) int32, in order; of a large piece perhaps in several parts.
+        """
+        transfer = compute = 0.0
+        self.last_time = BackendTime()
+        for piece in pieces:
+            scores = self.scores(piece)
+            transfer, compute = transfer + self.last_time.transfer, compute + self.last_time.compute
+            self.last_time = BackendTime(transfer, compute)
+            yield scores
 
     @abstractmethod
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:

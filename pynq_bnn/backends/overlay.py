@@ -18,7 +18,7 @@ from ..network import Network
 from ..program.batch import Counters
 from ..program.config import Config
 from ..program.pack import unpack_map, unpack_scores
-from .base import Backend, BackendTime
+from .base import Backend, BackendTime, Stopwatch
 
 __all__ = ["OverlayBackend", "RunOptions", "default_bitstream"]
 
@@ -83,22 +83,19 @@ class OverlayBackend(Backend):
         return scores
 
     def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Scores of batch after batch; the next is taken from ``pieces`` and packed while one is computed.
+        """See :class:`Backend`: the next piece is taken and packed while one is computed; those beyond the memory limit
+        come back in several parts."""
+        resident, taking, whole = self._open, Stopwatch(), Stopwatch()
+        self.last_time = BackendTime()
+        with contextlib.closing(resident.stream(map(self._checked, taking.watch(pieces)))) as stream:
+            for scores in whole.watch(stream):
+                compute = resident.seconds
+                self.last_time = BackendTime(max(0.0, whole.seconds - taking.seconds - compute), compute)
+                yield scores
 
-        Parameters
-        ----------
-        pieces : iterable of (n, H, W, C) uint8
-
-        Yields
-        ------
-        (n, K) int32, in order; a piece beyond the memory limit comes back in several parts.
-        """
-        def checked() -> Iterator[np.ndarray]:
-            for piece in pieces:
-                self.check_pixels(piece)
-                yield piece
-
-        return self._open.stream(checked())
+    def _checked(self, pixels: np.ndarray) -> np.ndarray:
+        self.check_pixels(pixels)
+        return pixels
 
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
         """See :class:`Backend`: each layer is a program of its own, so every map passes through memory."""

@@ -340,13 +340,19 @@ class ResidentNetwork:
 
     def _run(self, loaded: _Loaded, source: Buffer, target: Buffer, count: int,
              meanwhile: Callable[[], None] | None) -> None:
-        program, words = loaded.program, loaded.words
+        program, words, spent = loaded.program, loaded.words, [0.0]
+
+        def work() -> None:
+            began = time.perf_counter()
+            meanwhile()
+            spent[0] = time.perf_counter() - began
+
         began = time.perf_counter()
         result = self.accelerator.run(
             (words.address, len(words.words)), (source.address, count), (target.address, count * program.out_words),
-            self._cycles(loaded, count), self, timeout=self.options.timeout, meanwhile=meanwhile,
+            self._cycles(loaded, count), self, timeout=self.options.timeout, meanwhile=work if meanwhile else None,
             counters=self.options.counters)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.perf_counter() - began - spent[0]
         if isinstance(result, Counters):
             self.last_counters += (result,)
         self.last_cycles += (result.cycles if isinstance(result, Counters) else result,)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Union
 
 import numpy as np
 
 from ..backends import create_backend
+from ..backends.base import Stopwatch
 from ..errors import ImageError, NetworkError
 from ..files import file_state
 from ..interop.old_preprocessing import bnn_pynq_pixels
@@ -21,8 +25,8 @@ from .preprocess import Picture, network_input
 from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
 
-# Pictures of a list are made ready in groups, so that a long list of photos needs little memory.
-GROUP = 64
+# Pictures are made ready in groups, one while the backend computes another; those that are ready come in larger ones.
+GROUP, READY_GROUP = 64, 1024
 # Preprocessing of BNN-PYNQ, and whether it goes by way of 64 pixels.
 BNN_PYNQ_FITS = {"bnn-pynq": False, "bnn-pynq-64": True}
 
@@ -87,30 +91,70 @@ class Classifier:
         if isinstance(image, np.ndarray) and image.ndim == 4:
             return self._classify_array(image)
         if isinstance(image, (list, tuple)):
-            return self._classify_list(list(image))
-        return self._classify_list([image])[0]
+            return list(self.stream(image))
+        return list(self.stream([image]))[0]
 
-    def _classify_list(self, pictures: list[Picture]) -> list[Result]:
-        began, prepared, moved, computed = time.perf_counter(), 0.0, 0.0, 0.0
-        results: list[Result] = []
-        for start in range(0, len(pictures), GROUP):
-            group_began = time.perf_counter()
-            pixels = np.stack([self._prepare(p) for p in pictures[start:start + GROUP]])
-            prepared += time.perf_counter() - group_began
-            results += single_results(self.network.output, self.backend.scores(pixels), pixels)
-            moved += self.backend.last_time.transfer
-            computed += self.backend.last_time.compute
-        self.timing = Timing(len(pictures), prepared, moved, computed, time.perf_counter() - began)
-        return results
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+        """Classify pictures as they come; on a board the next ones are made ready while some are computed.
+
+        Take all results, or close the iterator, before anything else is asked of this classifier.
+
+        Parameters
+        ----------
+        pictures : iterable of what :meth:`classify` takes as one picture
+
+        Yields
+        ------
+        Result
+            For each picture, in order; the first when some dozens have been taken.
+
+        Raises
+        ------
+        ImageError
+            A picture cannot be read, or an array has another type or shape.
+        """
+        self._require_open()
+        began, preparing, waiting = time.perf_counter(), Stopwatch(), deque()
+        images, source = 0, iter(pictures)
+
+        def groups() -> Iterator[np.ndarray]:
+            while group := [self._prepare(picture) for picture in islice(source, GROUP)]:
+                waiting.extend(group)
+                yield np.stack(group)
+
+        with closing(self.backend.stream(preparing.watch(groups()))) as stream:
+            for scores in stream:
+                images += len(scores)
+                yield from single_results(self.network.output, scores, [waiting.popleft() for _ in scores])
+        self._note_timing(images, preparing.seconds, began)
+
+    def classify_arrays(self, arrays: Iterable[np.ndarray]) -> BatchResult:
+        """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
+
+        Parameters
+        ----------
+        arrays : iterable of (n, H, W, C) uint8
+
+        Raises
+        ------
+        ImageError
+            An array has another type or shape.
+        """
+        self._require_open()
+        began, preparing = time.perf_counter(), Stopwatch()
+        none = np.zeros((0, len(self.classes)), np.int32)
+        scores = np.concatenate([none, *self.backend.stream(preparing.watch(map(self._fit_array, arrays)))])
+        result = batch_result(self.network.output, scores)
+        self._note_timing(len(scores), preparing.seconds, began)
+        return result
 
     def _classify_array(self, pictures: np.ndarray) -> BatchResult:
-        began = time.perf_counter()
-        pixels = self._fit_array(pictures)
-        prepared = time.perf_counter() - began
-        result = batch_result(self.network.output, self.backend.scores(pixels))
+        step = READY_GROUP if pictures.shape[1:] == self.network.input.shape else GROUP
+        return self.classify_arrays(pictures[start:start + step] for start in range(0, max(1, len(pictures)), step))
+
+    def _note_timing(self, images: int, preparing: float, began: float) -> None:
         last = self.backend.last_time
-        self.timing = Timing(len(pixels), prepared, last.transfer, last.compute, time.perf_counter() - began)
-        return result
+        self.timing = Timing(images, preparing, last.transfer, last.compute, time.perf_counter() - began)
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """The (H, W, C) uint8 pixels that the network sees of ``picture``."""

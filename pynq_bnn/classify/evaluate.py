@@ -11,9 +11,7 @@ import numpy as np
 from ..data.datasets import Dataset
 from ..data.split import Split
 from ..errors import DataError
-from .classifier import Classifier
-
-_BATCH = 1024
+from .classifier import READY_GROUP, Classifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +41,10 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
     name, split = data.evaluation_split()
     labels = _network_labels(data, split, classifier.classes)
     began = time.perf_counter()
-    starts = range(0, len(split), _BATCH)
-    batches = [classifier.classify(split.images[i:i + _BATCH]) for i in progress(starts)]
+    starts = range(0, len(split), READY_GROUP)
+    answers = classifier.classify_arrays(split.images[start:start + READY_GROUP] for start in progress(starts))
     seconds = time.perf_counter() - began
-    index = np.concatenate([batch.index for batch in batches])
-    logits = np.concatenate([batch.logits for batch in batches])
+    index, logits = answers.index, answers.logits
     count = len(classifier.classes)
     confusion = np.zeros((count, count), np.int64)
     answered = index >= 0

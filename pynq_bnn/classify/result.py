@@ -13,7 +13,10 @@ NO_CLASS = "(none)"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the last call: preprocessing pictures, moving data, computing, and the whole call."""
+    """Seconds of the last call: preprocessing pictures, moving data, computing, and the whole call.
+
+    Preprocessing while the accelerator computes counts as preprocessing alone.
+    """
 
     images: int = 0
     preprocess: float = 0.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..classify.classifier import GROUP, Classifier
+from ..classify.classifier import Classifier
 from ..classify.pictures import result_picture
 from ..classify.result import Result
 from ..data.folders import picture_paths
@@ -46,21 +47,21 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Result]], int]:
-    paths = _expand(arguments.paths)
-    answers, failed = [], 0
-    readable: list[tuple[Path, np.ndarray]] = []
+    paths, readable = _expand(arguments.paths), []
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit, trace=arguments.trace) as classifier:
-        for number, path in enumerate(progress(paths, "classify", least=10), 1):
-            try:
-                readable.append((path, classifier.prepare(path)))
-            except ImageError as error:
-                failed += 1
-                print(f"pynq-bnn: {error}", file=sys.stderr)
-            if len(readable) == GROUP or number == len(paths):
-                results = classifier.classify([pixels for _, pixels in readable])
-                answers += [(path, result) for (path, _), result in zip(readable, results)]
-                readable.clear()
-    return answers, failed
+
+        def pictures() -> Iterator[np.ndarray]:
+            for path in progress(paths, "classify", least=10):
+                try:
+                    pixels = classifier.prepare(path)
+                except ImageError as error:
+                    print(f"pynq-bnn: {error}", file=sys.stderr)
+                else:
+                    readable.append(path)
+                    yield pixels
+
+        results = list(classifier.stream(pictures()))
+    return list(zip(readable, results)), len(paths) - len(readable)
 
 
 def _expand(names: list[str]) -> list[Path]:

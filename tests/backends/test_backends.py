@@ -45,6 +45,20 @@ def test_an_image_scores_the_same_alone_and_in_any_batch(random_network, backend
         assert engine.last_time.compute >= 0
 
 
+@pytest.mark.parametrize("backend", ANYWHERE)
+def test_a_stream_gives_the_scores_of_its_pieces_in_order(random_network, backend):
+    network = random_network(3)
+    pixels = np.random.default_rng(2).integers(0, 256, (12, *network.input.shape), dtype=np.uint8)
+    with create_backend(backend, network) as engine:
+        scores = list(engine.stream(pixels[start:start + 5] for start in (0, 5, 10)))
+        assert np.array_equal(np.concatenate(scores), engine.scores(pixels))
+        assert list(engine.stream([])) == []
+        assert engine.last_time.compute == 0
+        for _ in engine.stream([pixels, pixels[:1]]):
+            so_far = engine.last_time.compute
+        assert 0 < so_far == engine.last_time.compute
+
+
 def test_batches_longer_than_a_chunk_and_a_block_keep_their_order(monkeypatch, random_network):
     network = random_network(5)
     pixels = np.random.default_rng(2).integers(0, 256, (23, *network.input.shape), dtype=np.uint8)
