@@ -90,6 +90,30 @@ def test_an_overlay_of_the_users_own_is_not_loaded_again_behind_their_back(pynq,
     assert device.downloads == 2
 
 
+def test_an_overlay_that_cannot_be_loaded_again_is_told_until_it_can(device, small_network, pixels, assert_right,
+                                                                     monkeypatch):
+    backend, download = OverlayBackend(small_network, device.bitstream), device.download
+
+    def refuse(*_):
+        raise OSError(16, "Device or resource busy")
+
+    assert_right(backend)
+    device.core.fault_read(0, NO_ANSWER)
+    monkeypatch.setattr(device, "download", refuse)
+    with pytest.raises(BackendError, match="did not finish within"):
+        backend.scores(pixels)
+    assert device.buffers, "the accelerator may still write there"
+    for _ in range(2):
+        began = device.driver_clock.now()
+        with pytest.raises(BackendError, match="cannot be loaded again: .*resource busy; restart the board"):
+            backend.scores(pixels)
+        assert device.driver_clock.now() - began < 0.1
+    device.core.clear_faults()
+    monkeypatch.setattr(device, "download", download)
+    assert_right(backend)
+    backend.close()
+
+
 def test_a_reset_by_somebody_else_is_noticed(device, new_backend, small_network, pixels, assert_right, monkeypatch):
     backend = new_backend(small_network)
     sleep, done = device.driver_clock.sleep, []

@@ -8,8 +8,11 @@ import tempfile
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pynq_bnn import Classifier, PynqBnnError
+from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.board.accelerator import _download_mark
 from pynq_bnn.board.hwh import hwh_text
@@ -117,6 +120,20 @@ def test_two_owners_of_one_device_take_turns(device, new_backend, random_network
     assert device.buffers
     assert_right(new_backend(small_network))
     assert device.downloads == 1
+
+
+def test_two_classifiers_share_a_device(device, small_network, random_network, pixels, monkeypatch):
+    monkeypatch.setattr("pynq_bnn.board.accelerator.default_bitstream", lambda: Path(device.bitstream))
+    expected = CpuBackend(small_network).scores(pixels)
+    with Classifier(small_network, "overlay") as first:
+        with Classifier(small_network, "overlay") as second:
+            for classifier in (first, second, first):
+                assert np.array_equal(classifier.classify(pixels).scores, expected)
+        with pytest.raises(PynqBnnError, match="closed"):
+            second.classify(pixels)
+        assert np.array_equal(first.classify(pixels).scores, expected)
+    assert device.downloads == 1
+    assert not device.buffers
 
 
 def test_threads_take_turns(new_backend, small_network, assert_right):
