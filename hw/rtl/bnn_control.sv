@@ -38,14 +38,24 @@ module bnn_control (
   output logic [31:0] wait_images_o,
   output logic [31:0] wait_results_o
 );
-  typedef enum logic [2:0] {IDLE, CHECK, START, RUN, STOP} state_e;
+  typedef enum logic [2:0] {IDLE, CHECK, OPEN, START, RUN, STOP} state_e;
   state_e state_q;
 
-  logic done_q, failed_q, clearing_q, bad_start;
+  logic run_q, done_q, failed_q, clearing_q, bad_start_q;
   logic [7:0] error_q, error_layer_q, error, error_layer;
-  assign bad_start = program_addr_i[2:0] != '0 || image_addr_i[2:0] != '0 || result_addr_i[2:0] != '0
-                     || program_words_i == '0 || image_count_i == '0;
+  always_ff @(posedge clk_i) begin
+    bad_start_q <= program_addr_i[2:0] != '0 || image_addr_i[2:0] != '0 || result_addr_i[2:0] != '0
+                   || program_words_i == '0 || image_count_i == '0;
+  end
 
+  // Errors and the end are acted upon a cycle after they are told.
+  logic [7:0] told_q, told_layer_q;
+  logic ended_q;
+  always_ff @(posedge clk_i) begin
+    told_q       <= run_q ? error : bnn_pkg::ERROR_NONE;
+    told_layer_q <= error_layer;
+    ended_q      <= run_q && done_i;
+  end
   always_comb begin
     error_layer = layer_i;
     if (read_error_i) error = bnn_pkg::ERROR_READ;
@@ -56,8 +66,9 @@ module bnn_control (
     else error = bnn_pkg::ERROR_NONE;
   end
 
-  // STOP also waits for done_i's run: idle_i is a cycle late for a burst that begins now.
-  logic [1:0] settle_q;
+  // STOP also waits for a burst that begins now: stop_o comes a cycle late, idle_q two.
+  logic [3:0] settle_q;
+  logic idle_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q    <= IDLE;
@@ -67,7 +78,8 @@ module bnn_control (
       error_q    <= bnn_pkg::ERROR_NONE;
       error_layer_q <= '0;
     end else begin
-      settle_q <= state_q == STOP ? {settle_q[0], 1'b1} : 2'b00;
+      settle_q <= state_q == STOP ? {settle_q[2:0], 1'b1} : 4'd0;
+      idle_q   <= idle_i;
       case (state_q)
         IDLE: if (start_i) begin
           state_q  <= CHECK;
@@ -77,22 +89,23 @@ module bnn_control (
           error_layer_q <= '0;
         end
         CHECK: begin
-          state_q <= bad_start ? STOP : START;
-          if (bad_start) begin
+          state_q <= bad_start_q ? STOP : OPEN;
+          if (bad_start_q) begin
             failed_q <= 1'b1;
             error_q  <= bnn_pkg::ERROR_START;
           end
         end
+        OPEN: state_q <= START;
         START: state_q <= RUN;
-        RUN: if (error != bnn_pkg::ERROR_NONE) begin
+        RUN: if (told_q != bnn_pkg::ERROR_NONE) begin
           state_q       <= STOP;
           failed_q      <= 1'b1;
-          error_q       <= error;
-          error_layer_q <= error_layer;
-        end else if (done_i) begin
+          error_q       <= told_q;
+          error_layer_q <= told_layer_q;
+        end else if (ended_q) begin
           state_q <= STOP;
         end
-        STOP: if (settle_q[1] && idle_i) begin
+        STOP: if (settle_q[3] && idle_q) begin
           state_q    <= IDLE;
           done_q     <= !clearing_q;
           clearing_q <= 1'b0;
@@ -109,14 +122,24 @@ module bnn_control (
     end
   end
 
-  assign run_rst_no  = rst_ni && (state_q == START || state_q == RUN || state_q == STOP);
+  // The run's reset reaches half of the core, so it comes from a register, a cycle behind the state.
+  always_ff @(posedge clk_i) begin
+    stop_o <= rst_ni && state_q == STOP;
+    run_q  <= rst_ni && (state_q == OPEN || state_q == START || state_q == RUN || state_q == STOP);
+  end
+  assign run_rst_no  = rst_ni && run_q;
   assign run_start_o = state_q == START;
-  assign stop_o      = state_q == STOP;
   assign irq_o       = done_q && interrupt_enable_i;
   // While a run goes well, LAYER tells where it is.
   assign status_o = {8'd0, failed_q ? error_layer_q : layer_i, error_q, 5'd0, failed_q, done_q, state_q != IDLE};
 
+  // Events are counted a cycle after they are seen.
+  logic step_q, wait_parameters_q, wait_images_q, wait_results_q;
   always_ff @(posedge clk_i) begin
+    step_q            <= state_q == RUN && step_i;
+    wait_parameters_q <= state_q == RUN && wait_parameters_i;
+    wait_images_q     <= state_q == RUN && wait_images_i;
+    wait_results_q    <= state_q == RUN && wait_results_i;
     if (state_q == CHECK) begin
       cycles_o          <= '0;
       steps_o           <= '0;
@@ -125,10 +148,10 @@ module bnn_control (
       wait_results_o    <= '0;
     end else begin
       cycles_o          <= cycles_o + 32'(state_q != IDLE);
-      steps_o           <= steps_o + 32'(state_q == RUN && step_i);
-      wait_parameters_o <= wait_parameters_o + 32'(state_q == RUN && wait_parameters_i);
-      wait_images_o     <= wait_images_o + 32'(state_q == RUN && wait_images_i);
-      wait_results_o    <= wait_results_o + 32'(state_q == RUN && wait_results_i);
+      steps_o           <= steps_o + 32'(step_q);
+      wait_parameters_o <= wait_parameters_o + 32'(wait_parameters_q);
+      wait_images_o     <= wait_images_o + 32'(wait_images_q);
+      wait_results_o    <= wait_results_o + 32'(wait_results_q);
     end
   end
 endmodule

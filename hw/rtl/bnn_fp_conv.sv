@@ -22,25 +22,28 @@ module bnn_fp_conv (
 
   // The row gathered: its place in the buffer, its extent [dest, high) in the window, where a word's byte 0 goes.
   bnn_types::window_t window_q;
-  logic [15:0] byte_q, next_byte, first_byte;
+  logic [15:0] next_byte_q, first_byte; // of the next row, of the first one
   logic [12:0] word_q;
-  logic signed [8:0] low_q, dest_q, high_q, kernel_row;
+  logic signed [8:0] low_q, dest_q, next_dest_q, high_q, kernel_row;
+  logic [8:0] row_span_q, span_q; // of the window, and from low_q to high_q
   logic [2:0] rows_q;
-  logic row_end, used;
+  logic row_end, used, free, taken_q;
   assign kernel_row = 9'(layer_i.kernel_row_words);
-  assign next_byte  = byte_q + layer_i.row_words;
   assign first_byte = window_i.addr;
-  assign row_end    = low_q + 9'sd8 >= high_q;
+  assign row_end    = span_q <= 9'd8;
   assign used       = state_q == READY && ready_i;
   assign valid_o    = state_q == READY;
-  assign ready_o    = state_q == TAKE || used;
+  // The window's place is taken at once; the rest of it, and the window from the queue, a cycle later.
+  assign free       = state_q == TAKE || used;
+  assign ready_o    = taken_q;
 
   always_ff @(posedge clk_i) begin
+    taken_q <= rst_ni && free && valid_i;
     if (!rst_ni) begin
       state_q <= IDLE;
     end else if (start_i) begin
       state_q <= TAKE;
-    end else if (ready_o) begin
+    end else if (free) begin
       state_q <= valid_i ? READ : TAKE;
     end else if (state_q == READ && row_end && rows_q == 3'd0) begin
       state_q <= READY;
@@ -48,23 +51,29 @@ module bnn_fp_conv (
   end
 
   always_ff @(posedge clk_i) begin
-    if (ready_o) begin
-      window_q <= window_i;
-      byte_q   <= first_byte;
+    if (taken_q) window_q <= window_i;
+    if (free) begin
+      row_span_q <= 9'(window_i.row_span);
+      span_q   <= 9'(window_i.row_span) + 9'(first_byte[2:0]);
+      next_byte_q <= first_byte + layer_i.row_words;
       word_q   <= first_byte[15:3];
       dest_q   <= 9'(window_i.skipped);
+      next_dest_q <= 9'(window_i.skipped) + kernel_row;
       low_q    <= 9'(window_i.skipped) - 9'(first_byte[2:0]);
       high_q   <= 9'(window_i.skipped) + 9'(window_i.row_span);
       rows_q   <= window_i.rows_m1;
     end else if (state_q == READ && !row_end) begin
       word_q <= word_q + 13'd1;
       low_q  <= low_q + 9'sd8;
+      span_q <= span_q - 9'd8;
     end else if (state_q == READ) begin
-      byte_q <= next_byte;
-      word_q <= next_byte[15:3];
-      dest_q <= dest_q + kernel_row;
-      low_q  <= dest_q + kernel_row - 9'(next_byte[2:0]);
+      next_byte_q <= next_byte_q + layer_i.row_words;
+      next_dest_q <= next_dest_q + kernel_row;
+      word_q <= next_byte_q[15:3];
+      dest_q <= next_dest_q;
+      low_q  <= next_dest_q - 9'(next_byte_q[2:0]);
       high_q <= high_q + kernel_row;
+      span_q <= row_span_q + 9'(next_byte_q[2:0]);
       rows_q <= rows_q - 3'd1;
     end
   end
@@ -89,6 +98,8 @@ module bnn_fp_conv (
   always_comb begin
     walk_o = '0;
     walk_o.rows_m1     = 3'd7;
+    walk_o.one_word    = 1'b1;
+    walk_o.one_col     = 1'b1;
     walk_o.planes      = 1'b1;
     walk_o.from_window = 1'b1;
     walk_o.copy        = layer_i.kind == bnn_pkg::KIND_PLANES;

@@ -1,7 +1,7 @@
 // One lane: an image's maps in a ping-pong memory, the pixel window, and the word that goes to the array.
 //
 // Reads: addr_i in cycle 0, the word is at word_o in cycle 3, at act_o in cycle 4. Control inputs say which cycle they
-// belong to. Writes: the array's bits, a copied plane or a word from DDR, one a cycle, in memory two cycles later.
+// belong to. Writes: the array's bits, a copied plane or a word from DDR, one a cycle, in memory three cycles later.
 module bnn_lane #(
   parameter int LANE = 0,
   parameter int PE = 32,
@@ -13,19 +13,23 @@ module bnn_lane #(
   input  logic [ADDR-1:0]           addr_i,       // cycle 0
   input  logic [2:0]                rotate_i,     // cycle 2
   input  logic [63:0]               take_i,       // cycle 4
-  input  logic                      swap_i,       // cycle 4
+  input  logic [7:0]                swap_i,       // cycle 4, all the same
   input  logic [2:0]                sel_i,        // cycle 2
   input  logic [2:0]                plane_i,      // cycle 2
   input  logic [1:0]                part_i,       // cycle 3
   input  logic                      pad_i,
   input  logic [63:0]               mask_i,
-  input  bnn_types::lane_write_t    write_i,      // the array's result, or a plane if `copy`
+  input  bnn_types::lane_write_t    write_i,      // the array's result, or a plane if `copy`: a cycle before its data
   input  logic [PE-1:0]             bits_i,
-  input  bnn_types::load_t          load_i,       // a word from DDR
+  input  bnn_types::load_t          load_i,       // a word from DDR, taken when write_i is not valid
   output logic [63:0]               word_o,       // cycle 3
   output logic [SIMD-1:0]           act_o         // cycle 4
 );
   // Registers of its own keep the fan-out of shared control within a lane.
+  bnn_types::lane_write_t write_q;
+  logic [ADDR-1:0] load_addr_q;
+  logic [63:0] load_data_q;
+  logic load_q;
   logic [ADDR-1:0] addr_q;
   logic [2:0] rotate_q, sel_q, plane_q;
   logic [1:0] part_q;
@@ -35,6 +39,10 @@ module bnn_lane #(
     sel_q    <= sel_i;
     plane_q  <= plane_i;
     part_q   <= part_i;
+    write_q  <= write_i;
+    load_q      <= load_i.valid && !write_i.valid && load_i.lane == 3'(LANE);
+    load_addr_q <= load_i.addr[ADDR-1:0];
+    load_data_q <= load_i.data;
   end
 
   logic [7:0] write_bytes_q;
@@ -72,15 +80,15 @@ module bnn_lane #(
   logic [63:0] result;
   logic [7:0] result_bytes;
   logic first_part;
-  assign first_part = write_i.part == '0;
-  assign result_bytes = first_part ? '1 : PART_BYTES << (32'(write_i.part) * (PE / 8));
+  assign first_part = write_q.part == '0;
+  assign result_bytes = first_part ? '1 : PART_BYTES << (32'(write_q.part) * (PE / 8));
   for (genvar p = 0; p < 64 / PE; p++) begin : g_result
     assign result[PE*p +: PE] = p != 0 && first_part ? '0 : bits_i;
   end
   always_ff @(posedge clk_i) begin
-    write_addr_q <= write_i.valid ? write_i.addr[ADDR-1:0] : load_i.addr[ADDR-1:0];
-    write_data_q <= !write_i.valid ? load_i.data : write_i.copy ? act_q : result;
-    if (write_i.valid) write_bytes_q <= write_i.copy ? '1 : result_bytes;
-    else write_bytes_q <= {8{load_i.valid && load_i.lane == 3'(LANE)}};
+    write_addr_q <= write_q.valid ? write_q.addr[ADDR-1:0] : load_addr_q;
+    write_data_q <= !write_q.valid ? load_data_q : write_q.copy ? act_q : result;
+    if (write_q.valid) write_bytes_q <= write_q.copy ? '1 : result_bytes;
+    else write_bytes_q <= {8{load_q}};
   end
 endmodule

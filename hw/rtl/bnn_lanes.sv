@@ -36,10 +36,14 @@ module bnn_lanes #(
   logic [2:0] sel, plane, rotate;
   logic [1:0] part;
   logic swap;
+  // Copies for eight bytes each, which synthesis must not merge. Lanes share them: a copy for each lane would leave 512
+  // groups of eight flip-flops with an enable of their own, which cannot share slices with others.
+  (* keep *) logic [7:0] swap_q;
+  always_ff @(posedge clk_i) swap_q <= {8{swap}};
   bnn_delay #(.WIDTH(6), .CYCLES(3)) u_sel (.clk_i(clk_i), .in_i({step_i.sel, step_i.plane}), .out_o({sel, plane}));
   bnn_delay #(.WIDTH(2), .CYCLES(4)) u_part (.clk_i(clk_i), .in_i(step_i.part), .out_o(part));
   bnn_delay #(.WIDTH(3), .CYCLES(2)) u_rotate (.clk_i(clk_i), .in_i(gather_i.rotate), .out_o(rotate));
-  bnn_delay #(.WIDTH(1), .CYCLES(4)) u_swap (.clk_i(clk_i), .in_i(gather_i.swap), .out_o(swap));
+  bnn_delay #(.WIDTH(1), .CYCLES(3)) u_swap (.clk_i(clk_i), .in_i(gather_i.swap), .out_o(swap));
 
   // Which window bytes a gathered word goes to.
   logic take;
@@ -55,8 +59,9 @@ module bnn_lanes #(
   logic [63:0] mask_q;
   always_ff @(posedge clk_i) mask_q <= ~(64'hffff_ffff_ffff_ffff << layer_i.last_channels);
 
-  // Writes: a copied plane in cycle 5, the array's bits in cycle BITS. A layer has one or the other.
-  bnn_types::lane_write_t copy, result, write;
+  // Writes: a copied plane in cycle 5, the array's bits in cycle BITS. A layer has one or the other. They are brought
+  // together a cycle before, and each lane has a register of its own for them.
+  bnn_types::lane_write_t copy, result, write_q;
   bnn_types::lane_write_t copy_d, result_d;
   always_comb begin
     copy_d.valid = step_i.write && step_i.copy;
@@ -70,16 +75,16 @@ module bnn_lanes #(
     result_d.addr  = step_i.out_addr;
     result_d.part  = step_i.out_part;
   end
-  bnn_delay #(.WIDTH($bits(copy)), .CYCLES(5)) u_copy (.clk_i(clk_i), .in_i(copy_d), .out_o(copy));
-  bnn_delay #(.WIDTH($bits(result)), .CYCLES(BITS)) u_result (.clk_i(clk_i), .in_i(result_d), .out_o(result));
-  assign write = copy.valid ? copy : result;
-  assign load_ready_o = !write.valid;
+  bnn_delay #(.WIDTH($bits(copy)), .CYCLES(3)) u_copy (.clk_i(clk_i), .in_i(copy_d), .out_o(copy));
+  bnn_delay #(.WIDTH($bits(result)), .CYCLES(BITS - 2)) u_result (.clk_i(clk_i), .in_i(result_d), .out_o(result));
+  always_ff @(posedge clk_i) write_q <= copy.valid ? copy : result;
+  assign load_ready_o = !write_q.valid;
 
   logic [64*LANES-1:0] words;
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     bnn_lane #(.LANE(lane), .PE(PE), .SIMD(SIMD), .BUFFER_DEPTH(BUFFER_DEPTH)) u_lane (
-      .clk_i(clk_i), .addr_i(addr), .rotate_i(rotate), .take_i(take_q), .swap_i(swap), .sel_i(sel), .plane_i(plane),
-      .part_i(part), .pad_i(layer_i.pad_byte[7]), .mask_i(mask_q), .write_i(write), .bits_i(bits_i[PE*lane +: PE]),
+      .clk_i(clk_i), .addr_i(addr), .rotate_i(rotate), .take_i(take_q), .swap_i(swap_q), .sel_i(sel), .plane_i(plane),
+      .part_i(part), .pad_i(layer_i.pad_byte[7]), .mask_i(mask_q), .write_i(write_q), .bits_i(bits_i[PE*lane +: PE]),
       .load_i(load_i), .word_o(words[64*lane +: 64]), .act_o(act_o[SIMD*lane +: SIMD])
     );
   end

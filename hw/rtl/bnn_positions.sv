@@ -18,24 +18,18 @@ module bnn_positions #(
 );
   localparam logic [2:0] LAST_PART = 3'(64 / PE - 1);
 
-  // Loop counters, and the ends they run to.
-  logic [15:0] tile_q, slot_q, y_q, x_q;
-  logic [1:0] pool_y_q, pool_x_q;
-  logic [1:0] pool_end_q;
-  logic [15:0] tile_end_q, slot_end_q, y_end_q, x_end_q;
-  logic pool_x_end, pool_y_end, x_end, y_end, slot_end, tile_end;
-  assign pool_x_end = pool_x_q == pool_end_q;
-  assign pool_y_end = pool_y_q == pool_end_q;
-  assign x_end      = x_q == x_end_q;
-  assign y_end      = y_q == y_end_q;
-  assign slot_end   = slot_q == slot_end_q;
-  assign tile_end   = tile_q == tile_end_q;
+  // Loop counters: how many more come after this one, whether none does, and where they start again.
+  logic [15:0] tile_q, slot_q, y_q, x_q, slot_from_q, y_from_q, x_from_q;
+  logic [1:0] pool_y_q, pool_x_q, pool_from_q, pool_from;
+  logic tile_end_q, slot_end_q, y_end_q, x_end_q, pool_y_end_q, pool_x_end_q, pool_first_q;
+  logic one_slot_q, one_row_q, one_column_q, one_pixel_q;
+  assign pool_from = layer_i.pool_log2 == 2'd2 ? 2'd3 : layer_i.pool_log2;
 
   logic pool_end, row_end, map_end, lane_end;
-  assign pool_end = pool_x_end && pool_y_end;
-  assign row_end  = pool_end && x_end;
-  assign map_end  = row_end && y_end;
-  assign lane_end = map_end && slot_end;
+  assign pool_end = pool_x_end_q && pool_y_end_q;
+  assign row_end  = pool_end && x_end_q;
+  assign map_end  = row_end && y_end_q;
+  assign lane_end = map_end && slot_end_q;
 
   // Where the counters stand on the maps.
   logic signed [15:0] top_q, left_q, edge_q, back_q;
@@ -52,26 +46,35 @@ module bnn_positions #(
       valid_q <= 1'b0;
     end else if (start_i) begin
       valid_q <= 1'b1;
-    end else if (advance && lane_end && tile_end) begin
+    end else if (advance && lane_end && tile_end_q) begin
       valid_q <= 1'b0;
     end
   end
 
+  // A counter's end is found when it gets there, not when it is needed.
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      {tile_q, slot_q, y_q, x_q, pool_y_q, pool_x_q} <= '0;
-      pool_end_q <= layer_i.pool_log2 == 2'd2 ? 2'd3 : layer_i.pool_log2;
-      tile_end_q <= layer_i.tiles - 16'd1;
-      slot_end_q <= slots_i - 16'd1;
-      y_end_q    <= layer_i.out_height - 16'd1;
-      x_end_q    <= layer_i.out_width - 16'd1;
+      {tile_q, tile_end_q}     <= {layer_i.tiles - 16'd1, layer_i.tiles == 16'd1};
+      {slot_q, slot_end_q}     <= {slots_i - 16'd1, slots_i == 16'd1};
+      {y_q, y_end_q}           <= {layer_i.out_height - 16'd1, layer_i.out_height == 16'd1};
+      {x_q, x_end_q}           <= {layer_i.out_width - 16'd1, layer_i.out_width == 16'd1};
+      {pool_y_q, pool_y_end_q} <= {pool_from, pool_from == 2'd0};
+      {pool_x_q, pool_x_end_q} <= {pool_from, pool_from == 2'd0};
+      {slot_from_q, one_slot_q}  <= {slots_i - 16'd1, slots_i == 16'd1};
+      {y_from_q, one_row_q}      <= {layer_i.out_height - 16'd1, layer_i.out_height == 16'd1};
+      {x_from_q, one_column_q}   <= {layer_i.out_width - 16'd1, layer_i.out_width == 16'd1};
+      {pool_from_q, one_pixel_q} <= {pool_from, pool_from == 2'd0};
+      pool_first_q <= 1'b1;
     end else if (advance) begin
-      pool_x_q <= pool_x_end ? 2'd0 : pool_x_q + 2'd1;
-      if (pool_x_end) pool_y_q <= pool_y_end ? 2'd0 : pool_y_q + 2'd1;
-      if (pool_end) x_q <= x_end ? 16'd0 : x_q + 16'd1;
-      if (row_end) y_q <= y_end ? 16'd0 : y_q + 16'd1;
-      if (map_end) slot_q <= slot_end ? 16'd0 : slot_q + 16'd1;
-      if (lane_end) tile_q <= tile_q + 16'd1;
+      pool_first_q <= pool_end;
+      {pool_x_q, pool_x_end_q} <= pool_x_end_q ? {pool_from_q, one_pixel_q} : {pool_x_q - 2'd1, pool_x_q == 2'd1};
+      if (pool_x_end_q) begin
+        {pool_y_q, pool_y_end_q} <= pool_y_end_q ? {pool_from_q, one_pixel_q} : {pool_y_q - 2'd1, pool_y_q == 2'd1};
+      end
+      if (pool_end) {x_q, x_end_q} <= x_end_q ? {x_from_q, one_column_q} : {x_q - 16'd1, x_q == 16'd1};
+      if (row_end) {y_q, y_end_q} <= y_end_q ? {y_from_q, one_row_q} : {y_q - 16'd1, y_q == 16'd1};
+      if (map_end) {slot_q, slot_end_q} <= slot_end_q ? {slot_from_q, one_slot_q} : {slot_q - 16'd1, slot_q == 16'd1};
+      if (lane_end) {tile_q, tile_end_q} <= {tile_q - 16'd1, tile_q == 16'd1};
     end
   end
 
@@ -83,13 +86,13 @@ module bnn_positions #(
       top_q  <= 16'd0 - 16'(layer_i.padding);
       left_q <= 16'd0 - 16'(layer_i.padding);
     end else if (advance) begin
-      if (!pool_x_end) left_q <= left_q + stride;
-      else if (!pool_y_end) left_q <= left_q - back_q;
-      else left_q <= x_end ? edge_q : left_q + stride;
+      if (!pool_x_end_q) left_q <= left_q + stride;
+      else if (!pool_y_end_q) left_q <= left_q - back_q;
+      else left_q <= x_end_q ? edge_q : left_q + stride;
 
-      if (pool_x_end && !pool_y_end) top_q <= top_q + stride;
-      else if (pool_end && !x_end) top_q <= top_q - back_q;
-      else if (row_end) top_q <= y_end ? edge_q : top_q + stride;
+      if (pool_x_end_q && !pool_y_end_q) top_q <= top_q + stride;
+      else if (pool_end && !x_end_q) top_q <= top_q - back_q;
+      else if (row_end) top_q <= y_end_q ? edge_q : top_q + stride;
     end
   end
 
@@ -130,7 +133,7 @@ module bnn_positions #(
     position_o.x          = left_q;
     position_o.out_addr   = out_q;
     position_o.out_part   = part_q;
-    position_o.pool_first = pool_x_q == 2'd0 && pool_y_q == 2'd0;
+    position_o.pool_first = pool_first_q;
     position_o.pool_last  = pool_end;
     position_o.tile_last  = lane_end;
   end

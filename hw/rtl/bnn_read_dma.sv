@@ -49,21 +49,28 @@ module bnn_read_dma #(
   // Beats of parameters under way, which room_i does not know of yet.
   logic [7:0] pending_q;
 
-  function automatic logic [4:0] burst(input logic [31:0] addr, input logic [31:0] left);
-    // Up to a multiple of 16 words, so that later bursts are whole and none crosses 4 KB.
+  // Whether the rest goes into one burst, and its length: up to a multiple of 16 words, so that later bursts are whole
+  // and none crosses 4 KB.
+  function automatic logic [5:0] burst(input logic [31:0] addr, input logic [31:0] left);
     logic [4:0] border;
+    logic ends;
     border = 5'd16 - {1'b0, addr[6:3]};
-    burst  = left < 32'(border) ? left[4:0] : border;
+    ends   = left[31:5] == '0 && left[4:0] <= border;
+    burst  = {ends, ends ? left[4:0] : border};
   endfunction
 
-  logic [4:0] program_burst, image_burst, chosen_burst;
-  logic want_program, want_image, issue;
-  assign program_burst = burst(program_addr_q, program_left_q);
-  assign image_burst   = burst(image_addr_q, image_left_q);
-  assign want_program  = program_on_q && {1'b0, pending_q} + 9'd16 <= {1'b0, room_i};
-  assign want_image    = image_left_q != '0;
-  assign chosen_burst  = want_image ? image_burst : program_burst;
-  assign issue = !stop_i && tag_ready && (want_program || want_image) && (!m_arvalid_o || m_arready_i);
+  // What could be asked for is found in one cycle and asked for in the next, so there is a cycle between two bursts.
+  logic [4:0] program_burst_q, image_burst_q, chosen_burst;
+  logic program_ends_q, image_ends_q, want_program_q, want_image_q, fresh_q, issue;
+  always_ff @(posedge clk_i) begin
+    {program_ends_q, program_burst_q} <= burst(program_addr_q, program_left_q);
+    {image_ends_q, image_burst_q}     <= burst(image_addr_q, image_left_q);
+    want_program_q <= rst_ni && program_on_q && {1'b0, pending_q} + 9'd16 <= {1'b0, room_i};
+    want_image_q   <= rst_ni && image_left_q != '0;
+    fresh_q        <= rst_ni && !issue;
+  end
+  assign chosen_burst = want_image_q ? image_burst_q : program_burst_q;
+  assign issue        = fresh_q && !stop_i && tag_ready && (want_program_q || want_image_q) && !m_arvalid_o;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -74,18 +81,19 @@ module bnn_read_dma #(
       if (m_arready_i) m_arvalid_o <= 1'b0;
       if (issue) begin
         m_arvalid_o <= 1'b1;
-        m_araddr_o  <= want_image ? image_addr_q : program_addr_q;
+        m_araddr_o  <= want_image_q ? image_addr_q : program_addr_q;
         m_arlen_o   <= 4'(chosen_burst - 5'd1);
       end
-      if (issue && want_image) begin
-        image_addr_q <= image_addr_q + {24'd0, image_burst, 3'b000};
-        image_left_q <= image_left_q - 32'(image_burst);
-      end else if (issue && program_left_q == 32'(program_burst)) begin
+      if (issue && want_image_q) begin
+        image_addr_q <= image_addr_q + {24'd0, image_burst_q, 3'b000};
+        image_left_q <= image_ends_q ? '0 : image_left_q - 32'(image_burst_q);
+      end else if (issue && !program_ends_q) begin
+        program_addr_q <= program_addr_q + {24'd0, program_burst_q, 3'b000};
+        program_left_q <= program_left_q - 32'(program_burst_q);
+      end
+      if (issue && !want_image_q && program_ends_q) begin
         program_addr_q <= program_addr_i;
         program_left_q <= program_words_i;
-      end else if (issue) begin
-        program_addr_q <= program_addr_q + {24'd0, program_burst, 3'b000};
-        program_left_q <= program_left_q - 32'(program_burst);
       end
       if (program_start_i) begin
         program_on_q   <= 1'b1;
@@ -100,23 +108,29 @@ module bnn_read_dma #(
   end
 
   bnn_fifo #(.WIDTH(1), .DEPTH(OUTSTANDING)) u_tags (
-    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(issue), .ready_o(tag_ready), .data_i(want_image), .valid_o(tag_valid),
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(issue), .ready_o(tag_ready), .data_i(want_image_q), .valid_o(tag_valid),
     .ready_i(pop), .data_o(tag), .used_o(tags)
   );
 
-  logic beat;
-  assign m_rready_o      = stop_i || (tag_valid && (!tag || image_ready_i));
-  assign beat            = m_rvalid_i && m_rready_o;
-  assign pop             = beat && m_rlast_i;
-  assign program_valid_o = m_rvalid_i && tag_valid && !tag && !stop_i;
-  assign image_valid_o   = m_rvalid_i && tag_valid && tag && !stop_i;
-  assign program_data_o  = m_rdata_i;
-  assign image_data_o    = m_rdata_i;
-  assign idle_o          = tags == '0 && !m_arvalid_o;
+  // Beats go through registers, since the processor's side of the port is far and slow.
+  logic beat, image_beat, image_room;
+  assign m_rready_o = stop_i || (tag_valid && (!tag || image_room));
+  assign beat       = m_rvalid_i && m_rready_o;
+  assign pop        = beat && m_rlast_i;
+  assign idle_o     = tags == '0 && !m_arvalid_o;
+  assign image_beat = m_rvalid_i && tag_valid && tag && !stop_i;
+  bnn_slice #(.WIDTH(64)) u_images (
+    .clk_i(clk_i), .rst_ni(rst_ni && !stop_i), .valid_i(image_beat), .ready_o(image_room), .data_i(m_rdata_i),
+    .valid_o(image_valid_o), .ready_i(image_ready_i), .data_o(image_data_o)
+  );
+  always_ff @(posedge clk_i) begin
+    program_valid_o <= rst_ni && m_rvalid_i && tag_valid && !tag && !stop_i;
+    program_data_o  <= m_rdata_i;
+    error_o         <= rst_ni && beat && m_rresp_i[1];
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) pending_q <= '0;
-    else pending_q <= pending_q + (issue && !want_image ? 8'(program_burst) : 8'd0) - 8'(beat && !tag);
-    error_o <= rst_ni && beat && m_rresp_i[1];
+    else pending_q <= pending_q + (issue && !want_image_q ? 8'(program_burst_q) : 8'd0) - 8'(program_valid_o);
   end
 endmodule

@@ -46,7 +46,7 @@ module bnn_sequencer (
   // From a step to the last bit in memory: control pipeline, popcount, groups, lane write.
   localparam logic [4:0] DRAIN = 5'd28;
   typedef enum logic [3:0] {
-    IDLE, PROGRAM, GROUP, HEADER, BEGIN, RUN, DRY, RESULTS, MULTIPLY, CHECK, COPY, FLUSH, DONE
+    IDLE, PROGRAM, GROUP, HEADER, SETTLE, BEGIN, RUN, DRY, RESULTS, CHECK, COPY, FLUSH, DONE
   } state_e;
   state_e state_q;
 
@@ -55,8 +55,8 @@ module bnn_sequencer (
   logic [2:0] word_q;
   logic [4:0] dry_q;
   logic [15:0] slots_q;
-  logic [31:0] images_q, words_q, addr_q, room_q;
-  logic final_q, last_word;
+  logic [31:0] images_q, product_q, words_q, addr_q, room_q;
+  logic final_q, fits_q, last_word;
   assign last_word = word_q == 3'(bnn_pkg::LAYER_WORDS - 1);
 
   always_ff @(posedge clk_i) begin
@@ -67,13 +67,13 @@ module bnn_sequencer (
         IDLE:     if (start_i) state_q <= PROGRAM;
         PROGRAM:  if (program_valid_i) state_q <= GROUP;
         GROUP:    if (loaded_i) state_q <= HEADER;
-        HEADER:   if (layer_valid_i && last_word) state_q <= BEGIN;
+        HEADER:   if (layer_valid_i && last_word) state_q <= SETTLE;
+        SETTLE:   state_q <= BEGIN;  // what is derived from the header and registered is there when the layer begins
         BEGIN:    state_q <= RUN;
         RUN:      if (layer_done_i) state_q <= DRY;
         DRY:      if (dry_q == DRAIN) state_q <= layer_o.last ? RESULTS : HEADER;
-        RESULTS:  if (write_done_i) state_q <= MULTIPLY;
-        MULTIPLY: state_q <= CHECK;
-        CHECK:    if (words_q <= room_q) state_q <= COPY;
+        RESULTS:  if (write_done_i) state_q <= CHECK;
+        CHECK:    if (fits_q) state_q <= COPY;
         COPY:     if (!output_busy_i && !output_start_o) state_q <= final_q ? FLUSH : GROUP;
         FLUSH:    if (write_done_i && write_idle_i) state_q <= DONE;
         default:  state_q <= IDLE;
@@ -97,7 +97,10 @@ module bnn_sequencer (
       images_q <= images_i;
       final_q  <= final_i;
     end
-    if (state_q == MULTIPLY) words_q <= 32'(images_q[15:0]) * 32'(program_i.out_words);
+    // These have settled long before they are used in CHECK.
+    product_q <= 32'(images_q[15:0]) * 32'(program_i.out_words);
+    words_q   <= product_q;
+    fits_q    <= words_q <= room_q;
     if (state_q == IDLE) begin
       addr_q <= result_addr_i;
       room_q <= result_words_i;
@@ -116,9 +119,9 @@ module bnn_sequencer (
       results_error_o <= 1'b0;
     end else begin
       started_q       <= state_q == PROGRAM && program_valid_i;
-      output_start_o  <= state_q == CHECK && words_q <= room_q;
-      write_start_o   <= state_q == CHECK && words_q <= room_q;
-      results_error_o <= state_q == CHECK && words_q > room_q;
+      output_start_o  <= state_q == CHECK && fits_q;
+      write_start_o   <= state_q == CHECK && fits_q;
+      results_error_o <= state_q == CHECK && !fits_q;
     end
   end
 
@@ -136,6 +139,5 @@ module bnn_sequencer (
 
   assign wait_parameters_o = state_q == PROGRAM || (state_q == HEADER && !layer_valid_i);
   assign wait_images_o     = state_q == GROUP && !loaded_i;
-  assign wait_results_o    = state_q == RESULTS || state_q == MULTIPLY || state_q == CHECK || state_q == COPY
-                             || state_q == FLUSH;
+  assign wait_results_o    = state_q == RESULTS || state_q == CHECK || state_q == COPY || state_q == FLUSH;
 endmodule

@@ -19,6 +19,8 @@ package bnn_types;
     logic [15:0] addr;           // first tap's place in the lane buffer
     logic [15:0] skipped;        // what of the kernel lies before it
     logic [15:0] row_span;       // extent of a window row
+    logic [15:0] row_inc;        // from the last word of a row to the next row's first
+    logic [15:0] weight_row_inc; // the same for its weights
     logic [2:0] rows_m1, cols_m1;
     logic [2:0] y0, y1, x0, x1;  // taps inside the map
     logic [15:0] values;         // real inputs under the window
@@ -39,6 +41,7 @@ package bnn_types;
     logic [15:0] words_m1;       // loop counts less one
     logic [7:0] cols_m1;
     logic [2:0] rows_m1;
+    logic one_word, one_col;     // words_m1 is 0, cols_m1 is 0
     logic [2:0] y0, y1, x0, x1;  // taps inside the map: y0 ≤ row ≤ y1, x0 ≤ column ≤ x1 (pad with one)
     logic check;                 // taps outside are +1 instead of being left out
     logic planes;                // a row is a bit plane: double the sum between rows

@@ -20,11 +20,14 @@ module bnn_walk #(
   output logic                  range_o,
   output logic                  starved_o
 );
-  // The walker of this layer; kind PLANES is FP-Conv's gathering without the sums.
-  logic is_fc, is_conv, is_fp;
-  assign is_fc   = layer_i.kind == bnn_pkg::KIND_BIN_FC;
-  assign is_conv = layer_i.kind == bnn_pkg::KIND_BIN_CONV;
-  assign is_fp   = !is_fc && !is_conv;
+  // The walker of this layer, registered, since a layer settles a cycle before it starts; kind PLANES is FP-Conv's
+  // gathering without the sums.
+  logic is_fc_q, is_conv_q, is_fp_q;
+  always_ff @(posedge clk_i) begin
+    is_fc_q   <= layer_i.kind == bnn_pkg::KIND_BIN_FC;
+    is_conv_q <= layer_i.kind == bnn_pkg::KIND_BIN_CONV;
+    is_fp_q   <= layer_i.kind != bnn_pkg::KIND_BIN_FC && layer_i.kind != bnn_pkg::KIND_BIN_CONV;
+  end
 
   bnn_types::position_t position;
   bnn_types::window_t window;
@@ -41,19 +44,19 @@ module bnn_walk #(
     .clk_i(clk_i), .rst_ni(rst_ni), .layer_i(layer_i), .valid_i(position_valid), .ready_o(position_ready),
     .position_i(position), .valid_o(window_valid), .ready_i(window_ready), .window_o(window)
   );
-  assign window_ready = is_fp ? fp_ready : walk_ready;
+  assign window_ready = is_fp_q ? fp_ready : walk_ready;
 
-  assign fp_start = start_i && is_fp;
+  assign fp_start = start_i && is_fp_q;
   bnn_fp_conv u_fp_conv (
-    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(fp_start), .layer_i(layer_i), .valid_i(window_valid && is_fp),
-    .ready_o(fp_ready), .window_i(window), .valid_o(fp_valid), .ready_i(walk_ready && is_fp), .walk_o(fp_walk),
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(fp_start), .layer_i(layer_i), .valid_i(window_valid && is_fp_q),
+    .ready_o(fp_ready), .window_i(window), .valid_o(fp_valid), .ready_i(walk_ready), .walk_o(fp_walk),
     .fetch_o(fetch_o), .gather_o(gather_o)
   );
-  bnn_bin_conv u_bin_conv (.layer_i(layer_i), .window_i(window), .walk_o(conv_walk));
-  bnn_bin_fc u_bin_fc (.layer_i(layer_i), .window_i(window), .walk_o(fc_walk));
+  bnn_bin_conv u_bin_conv (.clk_i(clk_i), .layer_i(layer_i), .window_i(window), .walk_o(conv_walk));
+  bnn_bin_fc u_bin_fc (.clk_i(clk_i), .layer_i(layer_i), .window_i(window), .walk_o(fc_walk));
 
-  assign walk       = is_fc ? fc_walk : is_conv ? conv_walk : fp_walk;
-  assign walk_valid = is_fp ? fp_valid : window_valid;
+  assign walk       = is_fc_q ? fc_walk : is_conv_q ? conv_walk : fp_walk;
+  assign walk_valid = is_fp_q ? fp_valid : window_valid;
   bnn_steps #(
     .SIMD(SIMD), .RING_DEPTH(RING_DEPTH), .BUFFER_DEPTH(BUFFER_DEPTH), .ACC_WIDTH(ACC_WIDTH)
   ) u_steps (

@@ -8,22 +8,23 @@ module bnn_window (
   input  logic [63:0] word_i,    // cycle 0
   input  logic [2:0]  rotate_i,  // cycle 0
   input  logic [63:0] take_i,    // cycle 1
-  input  logic        swap_i,    // cycle 1
+  input  logic [7:0]  swap_i,    // cycle 1; all the same, one for eight bytes each
   input  logic        pad_i,     // most significant bit of the padding
   input  logic [2:0]  plane_i,
   output logic [63:0] plane_o
 );
-  logic [63:0] rotated_q;
-  always_ff @(posedge clk_i) begin
-    for (int j = 0; j < 8; j++) rotated_q[8*j +: 8] <= word_i[8*(3'(j) - rotate_i) +: 8];
-  end
+  // By 4, 2 and 1 bytes; an index computed for each byte would become a subtractor.
+  logic [63:0] by_four, by_two, rotated_q;
+  assign by_four = rotate_i[2] ? {word_i[31:0], word_i[63:32]} : word_i;
+  assign by_two  = rotate_i[1] ? {by_four[47:0], by_four[63:48]} : by_four;
+  always_ff @(posedge clk_i) rotated_q <= rotate_i[0] ? {by_two[55:0], by_two[63:56]} : by_two;
 
   for (genvar m = 0; m < 64; m++) begin : g_byte
     logic [7:0] next_q, used_q;
     always_ff @(posedge clk_i) begin
-      if (swap_i) next_q <= {pad_i, 7'b0};
+      if (swap_i[m/8]) next_q <= {pad_i, 7'b0};
       else if (take_i[m]) next_q <= rotated_q[8*(m%8) +: 8];
-      if (swap_i) used_q <= next_q;
+      if (swap_i[m/8]) used_q <= next_q;
     end
     assign plane_o[m] = used_q[3'd7 - plane_i];
   end

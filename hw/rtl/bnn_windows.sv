@@ -3,7 +3,7 @@
 // addr = base + row · row_words + column · pixel_words; the same sum over the kernel is what the window skips. Units
 // are words for Bin-Conv and bytes for FP-Conv, whose header gives bytes. Taps in zero padding are left out, which saves
 // their cycles; with padding of +1 all stay and bnn_steps replaces those outside. A Bin-FC vector is a window of one tap.
-// The pipeline (4 cycles, one window each) never stands: a position is taken only when a place of the queue behind it is
+// The pipeline (5 cycles, one window each) never stands: a position is taken only when a place of the queue behind it is
 // kept for it, so that no ready signal has to reach all its registers.
 module bnn_windows (
   input  logic                  clk_i,
@@ -16,39 +16,46 @@ module bnn_windows (
   input  logic                  ready_i,
   output bnn_types::window_t    window_o
 );
-  localparam int DEPTH = 8;
-  logic [3:0] valid_q, places_q;
-  logic accept, given;
-  assign ready_o = places_q != '0;
+  // Room for what comes in the cycles until a place that was given back is known to be free.
+  localparam int DEPTH = 16;
+  logic [4:0] valid_q;
+  logic [4:0] places_q;
+  logic accept, given, queue_valid, slice_ready;
   assign accept  = valid_i && ready_o;
-  assign given   = valid_o && ready_i;
+  assign given   = queue_valid && slice_ready;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q  <= '0;
-      places_q <= 4'(DEPTH);
+      places_q <= 5'(DEPTH);
+      ready_o  <= 1'b0;
     end else begin
-      valid_q <= {valid_q[2:0], accept};
-      if (accept != given) places_q <= given ? places_q + 4'd1 : places_q - 4'd1;
+      valid_q <= {valid_q[3:0], accept};
+      if (accept != given) places_q <= given ? places_q + 5'd1 : places_q - 5'd1;
+      ready_o <= places_q > 5'd1 || (places_q == 5'd1 && !accept);
     end
   end
 
-  // 1: which taps lie inside the map, along each side.
-  bnn_types::position_t pos1_q, pos2_q, pos3_q, pos4_q;
+  // 0 and 1: which taps lie inside the map, along each side.
+  bnn_types::position_t pos0_q, pos1_q, pos2_q, pos3_q, pos4_q;
   logic [2:0] y0, y1, x0, x1;
   bnn_taps u_rows (
-    .kernel_i(layer_i.kernel), .size_i(layer_i.in_height), .start_i(position_i.y), .first_o(y0), .last_o(y1)
+    .clk_i(clk_i), .kernel_i(layer_i.kernel), .size_i(layer_i.in_height), .start_i(position_i.y), .first_o(y0),
+    .last_o(y1)
   );
   bnn_taps u_columns (
-    .kernel_i(layer_i.kernel), .size_i(layer_i.in_width), .start_i(position_i.x), .first_o(x0), .last_o(x1)
+    .clk_i(clk_i), .kernel_i(layer_i.kernel), .size_i(layer_i.in_width), .start_i(position_i.x), .first_o(x0),
+    .last_o(x1)
   );
 
   // 2: the first tap visited and how many there are.
   logic [2:0] y0_1q, y1_1q, x0_1q, x1_1q, y0_2q, y1_2q, x0_2q, x1_2q, y0_3q, y1_3q, x0_3q, x1_3q;
   logic [2:0] y0_4q, y1_4q, x0_4q, x1_4q;
   logic [2:0] skip_y_2q, skip_x_2q, rows_2q, cols_2q, rows_3q, cols_3q, rows_4q, cols_4q;
+  logic [3:0] height_2q, width_2q;
   logic signed [15:0] top_2q, left_2q;
   always_ff @(posedge clk_i) begin
-    pos1_q <= position_i;
+    pos0_q <= position_i;
+    pos1_q <= pos0_q;
     {y0_1q, y1_1q, x0_1q, x1_1q} <= {y0, y1, x0, x1};
 
     pos2_q <= pos1_q;
@@ -57,6 +64,8 @@ module bnn_windows (
     skip_x_2q <= layer_i.pad_one ? 3'd0 : x0_1q;
     rows_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : y1_1q - y0_1q;
     cols_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : x1_1q - x0_1q;
+    height_2q <= layer_i.pad_one ? {1'b0, layer_i.kernel} : {1'b0, y1_1q} - {1'b0, y0_1q} + 4'd1;
+    width_2q  <= layer_i.pad_one ? {1'b0, layer_i.kernel} : {1'b0, x1_1q} - {1'b0, x0_1q} + 4'd1;
     top_2q    <= layer_i.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
     left_2q   <= layer_i.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
   end
@@ -64,7 +73,7 @@ module bnn_windows (
   // 3: products. 4: sums of them. Addresses are modulo 2^16: those of taps outside the map are not used.
   logic [15:0] row_3q, col_3q, weight_row_3q, weight_col_3q, addr_4q, weight_4q, values_4q;
   logic [5:0] taps_3q;
-  logic [15:0] row_span_3q, row_span_4q, base;
+  logic [15:0] row_span_3q, row_span_4q, row_inc_4q, weight_row_inc_4q, base;
   logic bytes;
   assign bytes = layer_i.kind == bnn_pkg::KIND_FP_CONV || layer_i.kind == bnn_pkg::KIND_PLANES;
   assign base = bytes ? {pos3_q.base[12:0], 3'b000} : pos3_q.base;
@@ -76,8 +85,8 @@ module bnn_windows (
     col_3q        <= 16'(left_2q * layer_i.pixel_words);
     weight_row_3q <= 16'(skip_y_2q) * layer_i.kernel_row_words;
     weight_col_3q <= 16'(skip_x_2q) * layer_i.pixel_words;
-    taps_3q       <= (6'(rows_2q) + 6'd1) * (6'(cols_2q) + 6'd1);
-    row_span_3q   <= (16'(cols_2q) + 16'd1) * layer_i.pixel_words;
+    taps_3q       <= 6'(height_2q) * 6'(width_2q);
+    row_span_3q   <= 16'(width_2q) * layer_i.pixel_words;
 
     pos4_q <= pos3_q;
     {y0_4q, y1_4q, x0_4q, x1_4q} <= {y0_3q, y1_3q, x0_3q, x1_3q};
@@ -86,6 +95,8 @@ module bnn_windows (
     weight_4q   <= weight_row_3q + weight_col_3q;
     values_4q   <= 16'(taps_3q) * layer_i.tap_values;
     row_span_4q <= row_span_3q;
+    row_inc_4q        <= layer_i.row_words - row_span_3q + 16'd1;
+    weight_row_inc_4q <= layer_i.kernel_row_words - row_span_3q + 16'd1;
   end
 
   bnn_types::window_t window;
@@ -93,6 +104,8 @@ module bnn_windows (
     window.addr       = addr_4q;
     window.skipped    = weight_4q;
     window.row_span   = row_span_4q;
+    window.row_inc    = row_inc_4q;
+    window.weight_row_inc = weight_row_inc_4q;
     window.rows_m1    = rows_4q;
     window.cols_m1    = cols_4q;
     window.y0         = y0_4q;
@@ -109,13 +122,18 @@ module bnn_windows (
 
   logic queue_ready;
   logic [$clog2(DEPTH+1)-1:0] queue_used;
+  bnn_types::window_t queue_window;
   bnn_fifo #(.WIDTH($bits(window)), .DEPTH(DEPTH)) u_queue (
-    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(valid_q[3]), .ready_o(queue_ready), .data_i(window), .valid_o(valid_o),
-    .ready_i(ready_i), .data_o(window_o), .used_o(queue_used)
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(valid_q[4]), .ready_o(queue_ready), .data_i(window), .valid_o(queue_valid),
+    .ready_i(slice_ready), .data_o(queue_window), .used_o(queue_used)
+  );
+  bnn_slice #(.WIDTH($bits(window))) u_slice (
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(queue_valid), .ready_o(slice_ready), .data_i(queue_window),
+    .valid_o(valid_o), .ready_i(ready_i), .data_o(window_o)
   );
 
 `ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[3] |-> queue_ready)
+  assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[4] |-> queue_ready)
     else $error("bnn_windows: a window without room");
 `endif
 endmodule

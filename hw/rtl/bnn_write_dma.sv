@@ -35,22 +35,30 @@ module bnn_write_dma #(
   output logic        m_bready_o
 );
   logic [31:0] addr_q, left_q;
-  logic [4:0] border, burst, beats_q;
+  logic [4:0] border, burst_q, beats_q;
   logic [$clog2(OUTSTANDING+1)-1:0] answers_q;
-  logic issue, beat;
+  logic any_q, ends, ends_q, known_q, waiting_q, sending_q, last_q, room, issue, beat;
 
+  // A burst's length is known a cycle after the address; whether its words wait, a cycle after that and after the last
+  // beat of the burst before.
   assign border = 5'd16 - {1'b0, addr_q[6:3]};
-  assign burst  = left_q < 32'(border) ? left_q[4:0] : border;
-  assign issue  = !stop_i && left_q != '0 && beats_q == '0 && !m_awvalid_o && used_i >= 7'(burst)
+  assign ends   = left_q[31:5] == '0 && left_q[4:0] <= border;
+  always_ff @(posedge clk_i) begin
+    ends_q    <= ends;
+    burst_q   <= ends ? left_q[4:0] : border;
+    known_q   <= rst_ni && any_q && !issue && !start_i;
+    waiting_q <= rst_ni && known_q && !issue && !start_i && !sending_q && used_i >= 7'(burst_q);
+  end
+  assign issue  = waiting_q && !stop_i && !m_awvalid_o
                   && answers_q != ($clog2(OUTSTANDING+1))'(OUTSTANDING);
-  assign beat   = m_wvalid_o && m_wready_i;
-  assign done_o = left_q == '0;
+  assign beat   = sending_q && room;
+  assign done_o = !any_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       m_awvalid_o <= 1'b0;
-      left_q      <= '0;
-      beats_q     <= '0;
+      any_q       <= 1'b0;
+      sending_q   <= 1'b0;
       answers_q   <= '0;
       error_o     <= 1'b0;
     end else begin
@@ -58,32 +66,40 @@ module bnn_write_dma #(
       if (issue) begin
         m_awvalid_o <= 1'b1;
         m_awaddr_o  <= addr_q;
-        m_awlen_o   <= 4'(burst - 5'd1);
-        beats_q     <= burst;
-        addr_q      <= addr_q + {24'd0, burst, 3'b000};
-        left_q      <= left_q - 32'(burst);
+        m_awlen_o   <= 4'(burst_q - 5'd1);
+        sending_q   <= 1'b1;
+        last_q      <= burst_q == 5'd1;
+        beats_q     <= burst_q;
+        addr_q      <= addr_q + {24'd0, burst_q, 3'b000};
+        left_q      <= left_q - 32'(burst_q);
+        any_q       <= !ends_q;
       end else if (beat) begin
-        beats_q <= beats_q - 5'd1;
+        sending_q <= !last_q;
+        last_q    <= beats_q == 5'd2;
+        beats_q   <= beats_q - 5'd1;
       end
       if (start_i) begin
         addr_q <= addr_i;
         left_q <= words_i;
+        any_q  <= words_i != '0;
       end
       answers_q <= answers_q + ($clog2(OUTSTANDING+1))'(issue) - ($clog2(OUTSTANDING+1))'(m_bvalid_i);
       error_o   <= m_bvalid_i && m_bresp_i[1];
     end
   end
 
-  assign m_wvalid_o = beats_q != '0;
-  assign m_wdata_o  = data_i;
   assign m_wstrb_o  = '1;
-  assign m_wlast_o  = beats_q == 5'd1;
   assign m_bready_o = 1'b1;
   assign ready_o    = beat;
-  assign idle_o     = answers_q == '0 && beats_q == '0 && !m_awvalid_o;
+  assign idle_o     = answers_q == '0 && !m_awvalid_o;
+
+  bnn_slice #(.WIDTH(65)) u_beats (
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(sending_q), .ready_o(room), .data_i({last_q, data_i}),
+    .valid_o(m_wvalid_o), .ready_i(m_wready_i), .data_o({m_wlast_o, m_wdata_o})
+  );
 
 `ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) m_wvalid_o |-> valid_i)
+  assert property (@(posedge clk_i) disable iff (!rst_ni) sending_q |-> valid_i)
     else $error("bnn_write_dma: a beat without a word");
 `endif
 endmodule

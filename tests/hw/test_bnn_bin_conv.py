@@ -22,6 +22,7 @@ async def every_tap_inside_is_walked_word_by_word(top, seed):
     dut = Dut(top, BENCH, "it", seed)
     conv = random_conv(dut.random, Kind.BIN_CONV, largest=7)
     dut.set(layer_i=conv.header)
+    await dut.cycle()
     for position in conv.positions(2):
         window = conv.window(position)
         dut.set(window_i=window)
@@ -37,6 +38,7 @@ async def every_tap_inside_is_walked_word_by_word(top, seed):
                        if not (walk.y0 <= ky <= walk.y1 and walk.x0 <= kx <= walk.x1)]
             assert set(outside) == set(conv.visited(position.y, position.x)) - set(conv.inside(position.y, position.x))
         assert walk.check == conv.pad_one
+        assert (walk.one_word, walk.one_col) == (walk.words_m1 == 0, walk.cols_m1 == 0), told
         same = ["values", "out_addr", "out_part", "pool_first", "pool_last", "tile_last"]
         assert [getattr(walk, name) for name in same] == [window[name] for name in same], told
         assert (walk.planes, walk.from_window, walk.copy) == (0, 0, 0)

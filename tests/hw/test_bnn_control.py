@@ -51,12 +51,15 @@ async def start(dut):
 
 async def stop(dut, idle_after):
     """After an end: no burst begins until those under way are over."""
+    await dut.until(lambda: dut.get("stop_o") == 1, 4)
+    await dut.settle()
     for _ in range(idle_after):
         assert (dut.get("stop_o"), dut.get("run_rst_no"), status(dut).busy, status(dut).done) == (1, 1, 1, 0)
         await dut.cycle()
         await dut.settle()
     dut.set(idle_i=1)
     await dut.until(lambda: status(dut).busy == 0, 10)
+    await dut.cycle()  # both come from registers
     await dut.settle()
     assert (dut.get("stop_o"), dut.get("run_rst_no")) == (0, 0)
     dut.set(idle_i=0)
@@ -138,6 +141,7 @@ async def a_reset_ends_whatever_is_going_on(top, cycles, ending):
         await dut.cycle()
     await pulse(dut, "reset_i")
     dut.set(done_i=0, range_i=0)
+    await dut.cycle()
     for _ in range(10):
         await dut.cycle()
         await dut.settle()
@@ -174,7 +178,7 @@ async def cycles_are_counted_by_what_they_were_spent_on(top, seed):
     for _ in range(2):
         counts, cycles = dict.fromkeys(names, 0), 0
         dut.set(start_i=1)
-        length = dut.random.randint(20, 200)
+        length, seen = dut.random.randint(20, 200), {}
         for cycle in range(length + 40):
             values = {name: dut.random.randint(0, 1) for name in names}
             dut.set(**values, done_i=cycle == length, idle_i=cycle > length + 10,
@@ -182,8 +186,9 @@ async def cycles_are_counted_by_what_they_were_spent_on(top, seed):
             await dut.settle()
             running = dut.get("run_rst_no")
             cycles += running
-            for name, value in values.items():
-                counts[name] += value and running and not dut.get("run_start_o") and not dut.get("stop_o")
+            for name, value in seen.items():
+                counts[name] += value and not dut.get("stop_o")  # which comes a cycle after the end
+            seen = values if running and not dut.get("run_start_o") and not dut.get("stop_o") else {}
             await dut.cycle()
         assert dut.get("cycles_o") == cycles, f"seed {seed}"
         assert [dut.get(name[:-2] + ("s_o" if name == "step_i" else "_o")) for name in names] == \

@@ -94,6 +94,7 @@ async def windows_are_gathered_byte_by_byte(top, stalls, seed):
         assert len(model.fetches) == sum(true_words(conv, position) for position in positions), told
         for position, walk in zip(positions, walks.records):
             assert (walk.rows_m1, walk.cols_m1, walk.words_m1, walk.values) == (7, 0, 0, 0)
+            assert (walk.one_word, walk.one_col) == (1, 1)
             assert (walk.planes, walk.from_window, walk.copy) == (1, 1, 0)
             assert (walk.out_addr, walk.out_part, walk.pool_first, walk.pool_last, walk.tile_last) == \
                 (position.out_addr, position.out_part, position.pool_first, position.pool_last, position.tile_last)

@@ -50,7 +50,7 @@ class Lane:
 
     def clock(self):
         """The end of the cycle: the window and the memory move on."""
-        inputs = self.inputs[-1]
+        inputs, before = self.inputs[-1], self._past(self.inputs, 1)
         rotate, word = self._past(self.inputs, 2), self._past(self.words, 1)
         if inputs["swap_i"]:
             self.current, self.gathered = self.gathered, list(self.padding)
@@ -58,16 +58,17 @@ class Lane:
             for place in range(64):
                 if inputs["take_i"] >> place & 1:
                     self.gathered[place] = word >> 8 * ((place - rotate["rotate_i"]) % 8) & 0xFF
-        self._write(inputs)
+        if before is not None:
+            self._write(before, inputs["bits_i"])
 
-    def _write(self, inputs):
+    def _write(self, inputs, bits):
         write, load, pe = inputs["write_i"], inputs["load_i"], self.parameters.PE
         if write["valid"] and write["copy"]:
             self.memory[write["addr"]] = self.acts[-1]
         elif write["valid"]:
             old = 0 if write["part"] == 0 else self.memory[write["addr"]]
             place = pe * write["part"]
-            self.memory[write["addr"]] = old & ~((1 << pe) - 1 << place) | inputs["bits_i"] << place
+            self.memory[write["addr"]] = old & ~((1 << pe) - 1 << place) | bits << place
         elif load["valid"] and load["lane"] == self.parameters.LANE:
             self.memory[load["addr"]] = load["data"]
 
@@ -80,7 +81,7 @@ def random_inputs(rng, parameters, cycle):
     copy = rng.random() < 0.3
     return {"addr_i": rng.randrange(depth), "rotate_i": rng.randrange(8),
             "take_i": 0 if filling else rng.choice([0, 0, rng.getrandbits(64)]),
-            "swap_i": filling or rng.random() < 0.1, "sel_i": rng.randrange(5), "plane_i": rng.randrange(8),
+            "swap_i": 0xFF * (filling or rng.random() < 0.1), "sel_i": rng.randrange(5), "plane_i": rng.randrange(8),
             "part_i": rng.randrange(64 // parameters.SIMD), "bits_i": rng.getrandbits(pe),
             "write_i": {"valid": not filling and rng.random() < 0.5, "copy": copy,
                         "addr": rng.randrange(depth), "part": part},

@@ -9,6 +9,7 @@ from pynq_bnn.program.fields import Error, Kind
 
 BENCH = Bench("bnn_params", {"small": {"PE": 8, "RING_DEPTH": 8}, "wide": {"PE": 64, "RING_DEPTH": 16}})
 RECORD = {"layers": 1, "in_words": 3, "out_words": 2, "slots": 1}
+LATE = 6  # words that are taken until an error is found
 
 
 def test_bnn_params(simulate):
@@ -52,13 +53,14 @@ class Ring:
         self.dut.set(release_i=self.release, release_rows_i=rows)
 
     def observe(self):
+        # A row counts a cycle after its last word.
+        complete = self.written // self.dut.parameters.PE - self.freed
+        assert self.dut.get("rows_o") == complete <= self.dut.parameters.RING_DEPTH
         write = self.dut.fields("write_o")
         if write.valid:
             assert write.pe == self.written % self.dut.parameters.PE
             self.memory[write.row, write.pe] = write.data
             self.written += 1
-        complete = self.written // self.dut.parameters.PE - self.freed
-        assert self.dut.get("rows_o") == complete <= self.dut.parameters.RING_DEPTH
         if self.release:
             tile = self.tiles[self.read]
             depth = self.dut.parameters.RING_DEPTH
@@ -88,7 +90,9 @@ async def headers_and_tiles_of_repeated_programs_come_out(top, instance, stalls,
     assert dut.get("program_o") == sum(word << 64 * n for n, word in enumerate(program.record)), f"seed {seed}"
     assert dut.get("error_o") == Error.NONE, f"seed {seed}"
     if stalls == "none":
-        assert dut.cycles <= source.taken + 60  # a word a cycle but for rows that wait for a whole tile's return
+        # A word a cycle, a cycle between rows and headers, and rows that wait for a whole tile's return.
+        rows = sum(map(len, ring.tiles)) + 2 * len(program.tiles) * passes
+        assert dut.cycles <= source.taken + rows + 60
 
 
 @cocotb.test()
@@ -107,12 +111,13 @@ async def a_full_ring_and_a_full_header_queue_hold_the_stream(top):
     dut.set(release_i=0)
     await dut.cycle(150)
     assert (dut.get("rows_o"), source.taken) == (8, len(words))
+    dut.agents.clear()
     headers = sum((layer_words(kind=Kind.PLANES, tiles=1, index=n) for n in range(10)), [])
     source = Source(dut, "valid_i", "ready_o", "data_i", program_words(**RECORD) + headers)
     dut.set(words_i=100)
     await dut.reset()
     await dut.cycle(100)
-    assert source.taken == 3 + 32
+    assert 3 + 28 < source.taken <= 3 + 32
     assert dut.get("error_o") == Error.NONE
 
 
@@ -148,7 +153,9 @@ def flat_program(dut, first=None, second=None, record=None):
 async def a_record_that_makes_no_sense_is_an_error(top, field):
     dut = Dut(top, BENCH, "small")
     words = flat_program(dut, record={field: 0})
-    assert (await run_words(dut, words, len(words)))[::2] == (Error.PROGRAM, 3)
+    error, _, taken = await run_words(dut, words, len(words))
+    assert error == Error.PROGRAM
+    assert taken <= 3 + LATE
 
 
 @cocotb.test()
@@ -191,7 +198,7 @@ async def a_program_of_another_length_is_an_error(top):
     for length in [*range(len(words)), len(words) + 1, len(words) + 40]:
         error, _, taken = await run_words(dut, words * 2, length)
         assert error == Error.ENDED, f"length {length} of {len(words)}"
-        assert taken == min(length, len(words)), f"length {length} of {len(words)}"
+        assert 0 <= taken - min(length, len(words)) <= (LATE if length > len(words) else 0), f"length {length}"
     assert (await run_words(dut, words * 2, len(words)))[0] == Error.NONE
 
 

@@ -43,7 +43,8 @@ def random_walk(rng, style, **fixed):
         walk["y1"], walk["x1"] = rng.randint(walk["y0"], 6), rng.randint(walk["x0"], 6)
     if style == "score":
         walk.update(pool_first=1, pool_last=1)
-    return {**walk, **fixed}
+    walk.update(fixed)
+    return {**walk, "one_word": walk["words_m1"] == 0, "one_col": walk["cols_m1"] == 0}
 
 
 def last_weight(walk):
@@ -171,13 +172,20 @@ class Steps:
         pass
 
 
+async def begin_layer(dut, layer):
+    """Start a layer, whose header has settled a cycle before."""
+    dut.set(layer_i=layer)
+    await dut.cycle()
+    dut.set(start_i=1)
+    await dut.cycle()
+    dut.set(start_i=0)
+
+
 async def run_layer(dut, layer, walks, rows, steps, stall):
     """A layer from start to done."""
     source = Source(dut, "valid_i", "ready_o", "walk_i", [walk for tile in walks for walk in tile], stall)
     rows.layer_rows, rows.needed = layer["rows"], rows.needed + layer["rows"] * layer["tiles"]
-    dut.set(start_i=1, layer_i=layer)
-    await dut.cycle()
-    dut.set(start_i=0)
+    await begin_layer(dut, layer)
     ended = len(steps.done) + 1
     await dut.until(lambda: len(steps.done) == ended)
     assert source.done
@@ -240,9 +248,7 @@ async def a_step_waits_for_its_row_alone(top):
     walk = random_walk(dut.random, "plain", weight=0, words_m1=5, cols_m1=0, rows_m1=0, tile_last=1)
     Source(dut, "valid_i", "ready_o", "walk_i", [walk])
     await dut.reset()
-    dut.set(start_i=1, layer_i={"kind": Kind.BIN_CONV, "rows": 7, "tiles": 1})
-    await dut.cycle()
-    dut.set(start_i=0)
+    await begin_layer(dut, {"kind": Kind.BIN_CONV, "rows": 7, "tiles": 1})
     for rows in range(8):
         dut.set(rows_i=rows)
         await dut.cycle(10)
@@ -280,9 +286,7 @@ async def _run_briefly(dut, walk, rows):
     """A layer that waits for a row that its tile does not have."""
     Source(dut, "valid_i", "ready_o", "walk_i", [walk])
     rows.needed = 7
-    dut.set(start_i=1, layer_i={"kind": Kind.BIN_CONV, "rows": 7, "tiles": 1})
-    await dut.cycle()
-    dut.set(start_i=0)
+    await begin_layer(dut, {"kind": Kind.BIN_CONV, "rows": 7, "tiles": 1})
     await dut.cycle(30)
 
 
@@ -298,9 +302,7 @@ async def a_reset_in_the_middle_leaves_nothing_behind(top):
             if not whole:
                 Source(dut, "valid_i", "ready_o", "walk_i", [walk for tile in walks for walk in tile])
                 rows.needed = layer["rows"]
-                dut.set(start_i=1, layer_i=layer)
-                await dut.cycle()
-                dut.set(start_i=0)
+                await begin_layer(dut, layer)
                 await dut.cycle(cycles)
             else:
                 expected = list(expected_steps(layer, walks, dut.parameters, 0))

@@ -22,6 +22,6 @@ async def the_first_and_last_tap_inside_are_found(top, kernel):
             if not inside or start >= size or start < 1 - kernel:
                 continue
             dut.set(size_i=size, start_i=start & 0xFFFF)
-            await dut.settle()
+            await dut.cycle(2)
             found = dut.get("first_o"), dut.get("last_o")
             assert found == (inside[0], inside[-1]), f"size {size}, start {start}"

@@ -23,7 +23,7 @@ async def planes_are_those_of_the_gathered_bytes(top, pad):
         word, rotate = dut.random.getrandbits(64), dut.random.randrange(8)
         take = dut.random.choice([0, dut.random.getrandbits(64), 0xFF << dut.random.randrange(57)])
         swap, plane = cycle < 2 or dut.random.random() < 0.1, dut.random.randrange(8)
-        dut.set(word_i=word, rotate_i=rotate, take_i=take, swap_i=swap, plane_i=plane)
+        dut.set(word_i=word, rotate_i=rotate, take_i=take, swap_i=0xFF * swap, plane_i=plane)
         await dut.settle()
         if used is not None:
             expected = sum((byte >> 7 - plane & 1) << place for place, byte in enumerate(used))
