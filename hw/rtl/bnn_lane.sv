@@ -13,7 +13,7 @@ module bnn_lane #(
   input  logic [ADDR-1:0]           addr_i,       // cycle 0
   input  logic [2:0]                rotate_i,     // cycle 2
   input  logic [63:0]               take_i,       // cycle 4
-  input  logic [7:0]                swap_i,       // cycle 4, all the same
+  input  logic                      swap_i,       // cycle 3
   input  logic [2:0]                sel_i,        // cycle 2
   input  logic [2:0]                plane_i,      // cycle 2
   input  logic [1:0]                part_i,       // cycle 3

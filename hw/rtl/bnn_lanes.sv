@@ -36,16 +36,13 @@ module bnn_lanes #(
   logic [2:0] sel, plane, rotate;
   logic [1:0] part;
   logic swap;
-  // Copies for eight bytes each, which synthesis must not merge. Lanes share them: a copy for each lane would leave 512
-  // groups of eight flip-flops with an enable of their own, which cannot share slices with others.
-  (* keep *) logic [7:0] swap_q;
-  always_ff @(posedge clk_i) swap_q <= {8{swap}};
   bnn_delay #(.WIDTH(6), .CYCLES(3)) u_sel (.clk_i(clk_i), .in_i({step_i.sel, step_i.plane}), .out_o({sel, plane}));
   bnn_delay #(.WIDTH(2), .CYCLES(4)) u_part (.clk_i(clk_i), .in_i(step_i.part), .out_o(part));
   bnn_delay #(.WIDTH(3), .CYCLES(2)) u_rotate (.clk_i(clk_i), .in_i(gather_i.rotate), .out_o(rotate));
   bnn_delay #(.WIDTH(1), .CYCLES(3)) u_swap (.clk_i(clk_i), .in_i(gather_i.swap), .out_o(swap));
 
-  // Which window bytes a gathered word goes to.
+  // Which window bytes a gathered word goes to. Lanes share these registers: a copy for each lane would leave 512 groups
+  // of eight flip-flops with an enable of their own, which cannot share slices with others.
   logic take;
   logic [6:0] low, high;
   logic [63:0] take_q;
@@ -83,7 +80,7 @@ module bnn_lanes #(
   logic [64*LANES-1:0] words;
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     bnn_lane #(.LANE(lane), .PE(PE), .SIMD(SIMD), .BUFFER_DEPTH(BUFFER_DEPTH)) u_lane (
-      .clk_i(clk_i), .addr_i(addr), .rotate_i(rotate), .take_i(take_q), .swap_i(swap_q), .sel_i(sel), .plane_i(plane),
+      .clk_i(clk_i), .addr_i(addr), .rotate_i(rotate), .take_i(take_q), .swap_i(swap), .sel_i(sel), .plane_i(plane),
       .part_i(part), .pad_i(layer_i.pad_byte[7]), .mask_i(mask_q), .write_i(write_q), .bits_i(bits_i[PE*lane +: PE]),
       .load_i(load_i), .word_o(words[64*lane +: 64]), .act_o(act_o[SIMD*lane +: SIMD])
     );

@@ -44,11 +44,11 @@ module bnn_steps #(
 
   // A step goes when its ring row is there; kind PLANES has none. Rows are compared a cycle before: all_here_q for the
   // whole tile, can_go_q also for the row of a step that has been waiting, so that the comparison is in nobody's way.
-  logic copies_q, score_q, stepping, go, take, walk_done, tile_done, all_here, all_here_q, can_go_q;
+  logic copies_q, score_q, go, take, walk_done, tile_done, all_here, all_here_q, can_go_q;
+  logic stepping_q, walking_q, shifting_q; // of state_q
   logic [15:0] rows_m1_q;
   logic signed [15:0] tile_row_q, last_row_q, here_m1_q;
-  assign stepping = state_q == THRESHOLDS || state_q == WALK || state_q == SHIFT;
-  assign go       = stepping && can_go_q;
+  assign go       = stepping_q && can_go_q;
   assign all_here = state_q != IDLE && (state_q != WAIT || gap_q == 3'd0) && rows_i > rows_m1_q;
   always_ff @(posedge clk_i) begin
     copies_q   <= layer_i.kind == bnn_pkg::KIND_PLANES;
@@ -57,13 +57,13 @@ module bnn_steps #(
     last_row_q <= layer_i.rows - 16'd2;
     here_m1_q  <= rows_i - 16'd1;
     all_here_q <= rst_ni && all_here;
-    can_go_q   <= rst_ni && (copies_q || all_here || (stepping && !can_go_q && here_m1_q > tile_row_q));
+    can_go_q   <= rst_ni && (copies_q || all_here || (stepping_q && !can_go_q && here_m1_q > tile_row_q));
   end
-  assign starved_o = stepping && !can_go_q;
+  assign starved_o = stepping_q && !can_go_q;
 
   // What ready_o needs is known a cycle before, too: more_q, the step at hand ends its walk but not its tile.
   logic taking_q, more_q;
-  assign walk_done = go && (score_q ? state_q == SHIFT && shift_end_q : state_q == WALK && walk_end);
+  assign walk_done = can_go_q && (shifting_q && shift_end_q || walking_q && walk_end && !score_q);
   assign tile_done = walk_done && walk_q.tile_last;
   assign ready_o   = taking_q || (more_q && can_go_q);
   assign take      = ready_o && valid_i;
@@ -89,6 +89,9 @@ module bnn_steps #(
   always_ff @(posedge clk_i) begin
     state_q     <= state_d;
     taking_q    <= state_d == TAKE;
+    walking_q   <= state_d == WALK;
+    shifting_q  <= state_d == SHIFT;
+    stepping_q  <= state_d == THRESHOLDS || state_d == WALK || state_d == SHIFT;
     done_o      <= rst_ni && state_q == WAIT && gap_q == 3'(GAP - 2) && last_tile_q;
     release_o   <= rst_ni && gap_begins && !copies_q;
     last_tile_q <= tile_q == layer_i.tiles;
@@ -120,7 +123,7 @@ module bnn_steps #(
       row_end_q <= walk_i.rows_m1 == 3'd0;
       more_q    <= PARTS == 1 && walk_i.one_word && walk_i.one_col && walk_i.rows_m1 == 3'd0 && !walk_i.tile_last
                    && !score_q;
-    end else if (state_q == WALK && go) begin
+    end else if (walking_q && can_go_q) begin
       part_q      <= part_end ? 2'd0 : part_q + 2'd1;
       first_q     <= 1'b0;
       row_first_q <= next_row;
@@ -140,10 +143,10 @@ module bnn_steps #(
         rows_q <= rows_q - 3'd1;
       end
       more_q <= walk_end_d && !walk_end && !walk_q.tile_last && !score_q;
-    end else if (state_q == SHIFT && go) begin
+    end else if (shifting_q && can_go_q) begin
       more_q <= shift_q == 5'(ACC_WIDTH - 3) && !walk_q.tile_last;
     end
-    if (state_q != SHIFT) {shift_q, shift_end_q} <= {5'd0, ACC_WIDTH == 2};
+    if (!shifting_q) {shift_q, shift_end_q} <= {5'd0, ACC_WIDTH == 2};
     else if (go) {shift_q, shift_end_q} <= {shift_q + 5'd1, shift_q == 5'(ACC_WIDTH - 3)};
     if (!rst_ni || start_i) more_q <= 1'b0;
   end
@@ -152,8 +155,8 @@ module bnn_steps #(
   always_ff @(posedge clk_i) begin
     if (start_i || tile_done) tile_row_q <= -16'sd1;
     else if (take) tile_row_q <= walk_i.weight;
-    else if (state_q == WALK && go && walk_end) tile_row_q <= last_row_q;
-    else if (state_q == WALK && go && part_end) begin
+    else if (walking_q && can_go_q && walk_end) tile_row_q <= last_row_q;
+    else if (walking_q && can_go_q && part_end) begin
       tile_row_q <= tile_row_q + (word_end_q && col_end_q ? walk_q.weight_row_inc : 16'd1);
     end
   end
@@ -170,7 +173,7 @@ module bnn_steps #(
     && (row_q < walk_q.y0 || row_q > walk_q.y1 || col_q[2:0] < walk_q.x0 || col_q[2:0] > walk_q.x1);
   logic [2:0] sel;
   always_comb begin
-    if (state_q == SHIFT) sel = bnn_types::SEL_ZERO;
+    if (shifting_q) sel = bnn_types::SEL_ZERO;
     else if (walk_q.from_window) sel = bnn_types::SEL_PLANE;
     else if (outside) sel = word_end_q ? bnn_types::SEL_MASK : bnn_types::SEL_ONES;
     else sel = bnn_types::SEL_BUFFER;
@@ -184,19 +187,19 @@ module bnn_steps #(
       step_o.thresholds <= go && state_q == THRESHOLDS;
       step_o.row        <= base_q + tile_row_q;
       step_o.part       <= part_q;
-      step_o.read       <= go && state_q == WALK && sel == bnn_types::SEL_BUFFER;
+      step_o.read       <= can_go_q && walking_q && sel == bnn_types::SEL_BUFFER;
       step_o.addr       <= addr_q;
       step_o.sel        <= sel;
       step_o.plane      <= row_q;
-      step_o.first      <= first_q && state_q == WALK;
-      step_o.twice     <= state_q == SHIFT || (walk_q.planes && row_first_q);
-      step_o.last       <= go && !copies_q && (state_q == SHIFT || (state_q == WALK && walk_end));
+      step_o.first      <= first_q && walking_q;
+      step_o.twice     <= shifting_q || (walk_q.planes && row_first_q);
+      step_o.last       <= go && !copies_q && (shifting_q || (walking_q && walk_end));
       step_o.pool_first <= walk_q.pool_first;
       step_o.copy       <= walk_q.copy;
-      step_o.write      <= go && (state_q == SHIFT || (state_q == WALK && (copies_q ? part_end : walk_end)))
+      step_o.write      <= go && (shifting_q || (walking_q && (copies_q ? part_end : walk_end)))
                            && walk_q.pool_last;
       step_o.values     <= walk_q.values;
-      step_o.out_addr   <= walk_q.out_addr + (state_q == SHIFT ? 16'(shift_q) + 16'd1
+      step_o.out_addr   <= walk_q.out_addr + (shifting_q ? 16'(shift_q) + 16'd1
                                               : walk_q.copy ? 16'(row_q) : 16'd0);
       step_o.out_part   <= walk_q.out_part;
     end
@@ -206,6 +209,6 @@ module bnn_steps #(
   always_ff @(posedge clk_i) begin
     range_o <= rst_ni && ((step_o.read && step_o.addr >= 16'(BUFFER_DEPTH))
                           || (step_o.write && step_o.out_addr >= 16'(BUFFER_DEPTH))
-                          || (stepping && !copies_q && tile_row_q > last_row_q));
+                          || (stepping_q && !copies_q && tile_row_q > last_row_q));
   end
 endmodule

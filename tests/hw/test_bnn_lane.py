@@ -52,7 +52,7 @@ class Lane:
         """The end of the cycle: the window and the memory move on."""
         inputs, before = self.inputs[-1], self._past(self.inputs, 1)
         rotate, word = self._past(self.inputs, 2), self._past(self.words, 1)
-        if inputs["swap_i"]:
+        if before is not None and before["swap_i"]:
             self.current, self.gathered = self.gathered, list(self.padding)
         elif self.gathered is not None and inputs["take_i"] and rotate is not None and word is not None:
             for place in range(64):
@@ -81,7 +81,7 @@ def random_inputs(rng, parameters, cycle):
     copy = rng.random() < 0.3
     return {"addr_i": rng.randrange(depth), "rotate_i": rng.randrange(8),
             "take_i": 0 if filling else rng.choice([0, 0, rng.getrandbits(64)]),
-            "swap_i": 0xFF * (filling or rng.random() < 0.1), "sel_i": rng.randrange(5), "plane_i": rng.randrange(8),
+            "swap_i": filling or rng.random() < 0.1, "sel_i": rng.randrange(5), "plane_i": rng.randrange(8),
             "part_i": rng.randrange(64 // parameters.SIMD), "bits_i": rng.getrandbits(pe),
             "write_i": {"valid": not filling and rng.random() < 0.5, "copy": copy,
                         "addr": rng.randrange(depth), "part": part},
