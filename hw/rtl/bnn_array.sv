@@ -1,6 +1,6 @@
 // The XNOR-popcount array: LANES × PE × SIMD bit operations a cycle, PE / 8 groups along a chain.
 //
-// A step goes in, its words two cycles later; 9 + GROUPS cycles after a step that closes a pool window bits_o (PE p of
+// A step goes in, its words two cycles later; 8 + GROUPS cycles after a step that closes a pool window bits_o (PE p of
 // lane l at PE·l + p) is its result.
 module bnn_array #(
   parameter int LANES = 8,

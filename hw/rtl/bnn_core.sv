@@ -149,8 +149,8 @@ module bnn_core #(
     .wait_results_o(wait_results)
   );
 
-  // Walkers, lanes, array. Results come 12 + PE/8 cycles after their step, see bnn_array.
-  localparam int BITS = 12 + PE / 8;
+  // Walkers, lanes, array. Results come 11 + PE/8 cycles after their step, see bnn_array.
+  localparam int BITS = 11 + PE / 8;
   bnn_types::fetch_t gather_fetch, output_fetch;
   bnn_types::gather_t gather;
   logic [2:0] output_lane;

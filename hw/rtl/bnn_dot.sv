@@ -3,8 +3,8 @@
 //   acc ← (first ? start : twice ? 2·acc + carry : acc) + popcount(~(act ^ weight))
 //   bit = invert ⊕ OR over the pool window of (acc ≥ 0)
 //
-// `start` carries −threshold, so the sign is the comparison. Words that arrive in cycle 0 are added in cycle 5, so
-// start, valid, first, twice and carry belong there; last and the pool's in cycle 6; bit_o is valid from cycle 7.
+// `start` carries −threshold, so the sign is the comparison. Words that arrive in cycle 0 are added in cycle 4, so
+// start, valid, first, twice and carry belong there; last and the pool's in cycle 5; bit_o is valid from cycle 6.
 module bnn_dot #(
   parameter int SIMD = 64,
   parameter int ACC_WIDTH = 20
@@ -28,7 +28,7 @@ module bnn_dot #(
   logic [6:0] sum, sum_q;
 
   bnn_xnor_count #(.SIMD(SIMD)) u_xnor_count (
-    .clk_i(clk_i), .act_i(act_i), .weight_i(weight_i), .one_o(one), .two_o(two)
+    .act_i(act_i), .weight_i(weight_i), .one_o(one), .two_o(two)
   );
   // The last group of twos gets three bits only, so that it counts to three and bnn_sum need not take a fourth bit.
   bnn_compress u_compress_ones (.clk_i(clk_i), .in_i({2'b00, one}), .count_o(ones));

@@ -17,14 +17,14 @@ module bnn_pe #(
   input  logic [LANES*SIMD-1:0]         act_i,        // cycle 2
   input  logic [1:0]                    part_i,       // cycle 2
   input  logic                          thresholds_i, // cycle 2
-  input  logic [15:0]                   values_i,     // cycle 6
-  input  logic [2:0]                    plane_i,      // cycle 6
-  input  logic                          valid_i,      // cycle 6
-  input  logic                          first_i,      // cycle 6
-  input  logic                          twice_i,     // cycle 6
-  input  logic                          last_i,       // cycle 7
-  input  logic                          pool_first_i, // cycle 7
-  output logic [LANES-1:0]              bit_o         // cycle 9
+  input  logic [15:0]                   values_i,     // cycle 5
+  input  logic [2:0]                    plane_i,      // cycle 5
+  input  logic                          valid_i,      // cycle 5
+  input  logic                          first_i,      // cycle 5
+  input  logic                          twice_i,     // cycle 5
+  input  logic                          last_i,       // cycle 6
+  input  logic                          pool_first_i, // cycle 6
+  output logic [LANES-1:0]              bit_o         // cycle 8
 );
   logic [63:0] word;
   logic [SIMD-1:0] weight;

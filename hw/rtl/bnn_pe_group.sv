@@ -16,7 +16,7 @@ module bnn_pe_group #(
   output logic [LANES*SIMD-1:0]  act_o,   // cycle 2
   input  bnn_types::ring_write_t write_i,
   output bnn_types::ring_write_t write_o,
-  output logic [8*LANES-1:0]     bits_o   // cycle 9; PE p of lane l at 8·l + p
+  output logic [8*LANES-1:0]     bits_o   // cycle 8; PE p of lane l at 8·l + p
 );
   localparam int ROW_BITS = $clog2(RING_DEPTH);
   localparam logic [2:0] ID = 3'(GROUP);
@@ -35,11 +35,11 @@ module bnn_pe_group #(
   bnn_delay #(.WIDTH(3), .CYCLES(2)) u_arrive (
     .clk_i(clk_i), .in_i({step_o.part, step_o.thresholds}), .out_o({part, thresholds})
   );
-  bnn_delay #(.WIDTH(22), .CYCLES(6)) u_start (
+  bnn_delay #(.WIDTH(22), .CYCLES(5)) u_start (
     .clk_i(clk_i), .in_i({step_o.valid, step_o.first, step_o.twice, step_o.plane, step_o.values}),
     .out_o({valid, first, twice, plane, values})
   );
-  bnn_delay #(.WIDTH(2), .CYCLES(7)) u_finish (
+  bnn_delay #(.WIDTH(2), .CYCLES(6)) u_finish (
     .clk_i(clk_i), .in_i({step_o.last, step_o.pool_first}), .out_o({last, pool_first})
   );
 

@@ -44,7 +44,7 @@ module bnn_sequencer (
   output logic               wait_results_o
 );
   // From a step to the last bit in memory: control pipeline, popcount, groups, lane write.
-  localparam logic [4:0] DRAIN = 5'd28;
+  localparam logic [4:0] DRAIN = 5'd27;
   typedef enum logic [3:0] {
     IDLE, PROGRAM, GROUP, HEADER, SETTLE, BEGIN, RUN, DRY, RESULTS, CHECK, COPY, FLUSH, DONE
   } state_e;
