@@ -59,10 +59,20 @@ class Bench:
     module: str
     instances: Mapping[str, Mapping[str, int]]
 
+    @property
+    def file(self) -> Path:
+        """Where the module's source lies."""
+        return next(hw_directory() / folder / f"{self.module}.sv" for folder in ("rtl", "board")
+                    if (hw_directory() / folder / f"{self.module}.sv").exists())
+
+    @property
+    def sources(self) -> list[Path]:
+        return [*core_sources(), *([] if self.file in core_sources() else [self.file])]
+
     @cached_property
     def _header(self) -> tuple[dict[str, str], list[Port]]:
         """Parameters with their default expressions, and ports, from the module's source."""
-        text = re.sub(r"//.*", "", (hw_directory() / "rtl" / f"{self.module}.sv").read_text(encoding="utf-8"))
+        text = re.sub(r"//.*", "", self.file.read_text(encoding="utf-8"))
         match = re.search(rf"module {self.module}\s*(?:#\((.*?)\n\))?\s*\((.*?)\n\);", text, re.DOTALL)
         assert match, f"no header of {self.module} that this parser knows"
         parameters = re.findall(r"(?:parameter|localparam) int (\w+)\s*=\s*([^,\n]+)", match[1] or "")
@@ -149,7 +159,7 @@ def run(bench: Bench, test_module: str, folder: Path, runtime: Path) -> None:
     runner, built, ran = cocotb_runner.get_runner("verilator"), folder / "build.log", folder / "run.log"
     try:
         with _environment():
-            runner.build(sources=[*core_sources(), folder / f"{TOP}.sv"], hdl_toplevel=TOP, build_dir=folder,
+            runner.build(sources=[*bench.sources, folder / f"{TOP}.sv"], hdl_toplevel=TOP, build_dir=folder,
                          build_args=VERILATOR_FLAGS, timescale=("1ns", "1ns"), log_file=built)
             for file in folder.glob(RUNTIME):
                 shutil.copy(file, runtime)

@@ -1,0 +1,128 @@
+"""The board's top as a netlist of the device's cells, by Yosys: for place and route, for counting, for simulation.
+
+Modules are synthesized one by one and flattened behind that: five times faster, and each level of the popcount is
+mapped on its own, one LUT6 an output, where a flat design costs a quarter more.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pynq_bnn.errors import PynqBnnError
+from pynq_bnn.program.config import Config
+from pynq_bnn.simulation import core_sources
+
+HW = Path(__file__).resolve().parents[1]
+TOP = "bnn_board"
+# LUTs that a cell of LUT memory takes.
+LUT_MEMORY = {"RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2, "RAM32M": 4, "RAM64M": 4, "RAM128X1S": 2,
+              "RAM128X1D": 4, "RAM256X1S": 4, "SRL16E": 1, "SRLC32E": 1}
+# Flip-flops of a slice share enable and reset: sets of fewer than this many go into the logic before D.
+LEAST_CONTROL_SET = 4
+# Inputs that only a neighbour of the same kind can drive: a constant there has no wire.
+CASCADES = {"RAMB36E1": ("CASCADEINA", "CASCADEINB"), "DSP48E1": ("ACIN", "BCIN", "PCIN", "CARRYCASCIN", "MULTSIGNIN")}
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """JSON for place and route, Verilog for simulation where it was asked for, and the number of cells by type."""
+
+    json: Path
+    verilog: Path | None
+    cells: Mapping[str, int]
+
+
+def board_sources() -> list[Path]:
+    """The core's files and those of the board's top, packages before their users."""
+    return [*core_sources(), *sorted((HW / "board").glob("*.sv"))]
+
+
+def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False,
+               verilog: bool = False) -> Netlist:
+    """Synthesize ``top`` for xc7z020; ``config`` is for the board's top and the core.
+
+    With ``flat`` modules are dissolved first: small designs are done sooner, large ones turn out larger.
+
+    Raises
+    ------
+    PynqBnnError
+        Yosys is missing or fails; names its log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {"write_json": folder / f"{top}.json"}
+    if verilog:
+        outputs["write_verilog -noattr"] = folder / f"{top}.v"
+    script, log, report = folder / "synth.py", folder / "synth.log", folder / "synth.stat.json"
+    writes = [f"{command} {path}" for command, path in outputs.items()]
+    passes = _passes(config, top, flat, report)
+    script.write_text(f"PASSES = {passes!r}\nWRITES = {writes!r}\n{_SCRIPT}", encoding="utf-8")
+    with log.open("w") as output:
+        status = subprocess.run([sys.executable, str(script)], stdout=output, stderr=output, check=False).returncode
+    if status:
+        lines = log.read_text(errors="replace").splitlines()
+        said = [line for line in lines if "ERROR" in line or "Error" in line or "No module" in line]
+        raise PynqBnnError(f"Yosys failed: {said[-1].strip() if said else 'no message'} (see {log}; "
+                           f"Yosys is a Python package: pip install pyosys)")
+    cells = json.loads(report.read_text())["design"]["num_cells_by_type"]
+    return Netlist(outputs["write_json"], outputs.get("write_verilog -noattr"), cells)
+
+
+def _passes(config: Config, top: str, flat: bool, report: Path) -> list[str]:
+    target = f"synth_xilinx -family xc7 -noiopad{' -flatten' if flat else ''} -top {top}"
+    values = " ".join(f"-set {name} {value}" for name, value in config.parameters.items())
+    return [
+        f"read_verilog -sv {' '.join(map(str, board_sources()))}",
+        *([f"chparam {values} {top}"] if top in (TOP, "bnn_core") else []),
+        f"{target} -run begin:map_ffs",
+        # As the command itself does, but for the last two options.
+        "dfflegalize -cell $_DFFE_?P?P_ 01 -cell $_SDFFE_?P?P_ 01 -cell $_DLATCH_?P?_ 01 "
+        f"-mince {LEAST_CONTROL_SET} -minsrst {LEAST_CONTROL_SET}",
+        f"{target} -run map_ffs:",
+        "flatten", "opt_clean", "delete t:$scopeinfo", "setundef -zero",
+        f"tee -o {report} stat -json"]
+
+
+# Runs in a process of its own, since Yosys ends the one it fails in.
+_SCRIPT = f"""
+from pyosys import libyosys
+design = libyosys.Design()
+for command in PASSES:
+    libyosys.run_pass(command, design)
+cascades = {CASCADES!r}
+for cell in list(design.top_module().cells_.values()):
+    kind = cell.type.str()[1:]
+    for port in cascades.get(kind, ()):
+        name = libyosys.IdString("\\\\" + port)
+        if cell.hasPort(name):
+            cell.unsetPort(name)
+    if kind == "PS7":  # what is 0 there needs no wire
+        for name, signal in list(cell.connections_.items()):
+            if cell.input(name) and signal.is_fully_const() and not signal.as_const().as_bool():
+                cell.unsetPort(name)
+for command in WRITES:
+    libyosys.run_pass(command, design)
+"""
+
+
+def count(cells: Mapping[str, int]) -> dict[str, int]:
+    """What the cells take of the device."""
+    total = {"lut": 0, "ff": 0, "bram36": 0, "dsp": 0}
+    for kind, number in cells.items():
+        if kind in LUT_MEMORY:
+            total["lut"] += LUT_MEMORY[kind] * number
+        elif kind.startswith("LUT"):
+            total["lut"] += number
+        elif kind.startswith("FD"):
+            total["ff"] += number
+        elif kind.startswith("RAMB36"):
+            total["bram36"] += number
+        elif kind.startswith("RAMB18"):
+            total["bram36"] += (number + 1) // 2
+        elif kind.startswith("DSP48"):
+            total["dsp"] += number
+    return total
