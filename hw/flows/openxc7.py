@@ -1,0 +1,168 @@
+"""From the board's top to a bitstream with open tools: Yosys, nextpnr-xilinx, Project X-Ray."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pynq_bnn.errors import PynqBnnError
+from pynq_bnn.program.config import Config
+
+from . import timing, tools
+from .built import Built
+from .netlist import count, synthesize
+from .overlay import PART
+
+# Variable of the Makefile: its program where nothing else is said.
+TOOLS = {"NEXTPNR": "nextpnr-xilinx", "FASM2FRAMES": "fasm2frames", "FRAMES2BIT": "xc7frames2bit",
+         "BIT2FASM": "bit2fasm"}
+ADVICE = {"CHIPDB": "the chip database of nextpnr-xilinx for xc7z020clg400-1 (a .bin or .chipdb file)",
+          "PRJXRAY_DB": f"the folder of Project X-Ray's database that holds {PART}/part.yaml (its zynq7)"}
+
+
+@dataclass(frozen=True)
+class OpenTools:
+    """Commands of the tools, words and all, and the two databases."""
+
+    nextpnr: list[str]
+    fasm2frames: list[str]
+    frames2bit: list[str]
+    bit2fasm: list[str]
+    chipdb: Path
+    database: Path
+
+
+def find_tools(values: dict[str, str]) -> OpenTools:
+    """The tools that ``values`` (variables of the Makefile) name.
+
+    Raises
+    ------
+    PynqBnnError
+        Names everything that is missing.
+    """
+    commands = {name: tools.find(values.get(name) or default) for name, default in TOOLS.items()}
+    wrong = [f"{values.get(name) or TOOLS[name]} is not there (set {name}=)" for name, found in commands.items()
+             if not found]
+    chipdb, database = (Path(values.get(name) or "") for name in ("CHIPDB", "PRJXRAY_DB"))
+    for name, place, there in (("CHIPDB", chipdb, chipdb.is_file()),
+                               ("PRJXRAY_DB", database, (database / PART / "part.yaml").is_file())):
+        if not there:
+            said = f"{name}={place} is not" if values.get(name) else f"{name}= is not set:"
+            wrong.append(f"{said} {ADVICE[name]}")
+    if wrong:
+        raise PynqBnnError("FLOW=openxc7 cannot run: " + "; ".join(wrong))
+    return OpenTools(*(commands[name] or [] for name in TOOLS), chipdb, database)
+
+
+def build(config: Config, mhz: float, seed: int, folder: Path, used: OpenTools, allow_slow: bool = False) -> Built:
+    """Synthesize, place and route, write and decode the bitstream; reports go to ``folder``.
+
+    Raises
+    ------
+    PynqBnnError
+        A tool fails, the clock is not met, or the bitstream does not decode to what was written.
+    """
+    netlist = synthesize(config, folder)
+    routed = {name: folder / f"routed.{name}" for name in ("fasm", "json", "sdf")}
+    tools.run([*used.nextpnr, "--chipdb", used.chipdb, "--json", netlist.json, "--freq", f"{mhz:g}", "--seed", seed,
+               "--timing-allow-fail", "--fasm", routed["fasm"], "--write", routed["json"], "--sdf", routed["sdf"]],
+              folder / "nextpnr.log", "; does CHIPDB belong to this nextpnr-xilinx?")
+    cells = count(netlist.cells)
+    used_sites = utilization(folder / "nextpnr.log")
+    (folder / "utilization.txt").write_text("".join(f"{name}: {number}\n" for name, number in used_sites.items()),
+                                            encoding="utf-8")
+    slack = timing.analyse(routed["sdf"], routed["json"], mhz, folder / "timing.txt")
+    if slack < 0 and not allow_slow:
+        raise PynqBnnError(f"the clock of {mhz:g} MHz is missed by {-slack:.3f} ns ({folder / 'timing.txt'}); take a "
+                           f"slower CLOCK= ({1000 / (1000 / mhz - slack):.0f} fits), another SEED=, or a smaller size")
+    bitstream = write_bitstream(routed["fasm"], folder, used)
+    facts = {"flow": "openxc7", "seed": seed, "worst_slack_ns": round(slack, 3),
+             "fmax_mhz": round(1000 / (1000 / mhz - slack), 1), "lut": used_sites.get("SLICE_LUTX", cells["lut"]),
+             "ff": used_sites.get("SLICE_FFX", cells["ff"]), "bram36": cells["bram36"], "dsp": cells["dsp"],
+             "tools": {"yosys": yosys_version(), "nextpnr-xilinx": tools.version(used.nextpnr)},
+             "decoded": "0 unknown bits"}
+    return Built(bitstream.read_bytes(), facts)
+
+
+def write_bitstream(fasm: Path, folder: Path, used: OpenTools) -> Path:
+    """FASM to frames to .bit, and back to FASM: every bit must be known, and say what was written.
+
+    Raises
+    ------
+    PynqBnnError
+        A tool fails, or the bitstream says something else.
+    """
+    frames, bit, decoded = folder / "routed.frames", folder / "routed.bit", folder / "decoded.fasm"
+    where = f"; does PRJXRAY_DB={used.database} hold all of {PART}?"
+    tools.run([*used.fasm2frames, "--db-root", used.database, "--part", PART, fasm, frames],
+              folder / "fasm2frames.log", where)
+    tools.run([*used.frames2bit, "--part_file", used.database / PART / "part.yaml", "--part_name", PART,
+               "--frm_file", frames, "--output_file", bit], folder / "frames2bit.log", where)
+    tools.run([*used.bit2fasm, "--db-root", used.database, "--part", PART, "--verbose", bit], decoded, where)
+    with fasm.open(encoding="utf-8") as wanted, decoded.open(encoding="utf-8") as found:
+        compare(wanted, found)
+    return bit
+
+
+def compare(wanted: Iterable[str], found: Iterable[str]) -> None:
+    """Whether a decoded bitstream has no unknown bit and all features that were written.
+
+    Raises
+    ------
+    PynqBnnError
+        It has not.
+    """
+    features, unknown = set(), 0
+    for line in found:
+        unknown += "unknown_bit" in line
+        features |= expand(line)
+    if unknown:
+        raise PynqBnnError(f"the bitstream decodes with {unknown} unknown bits; the database does not cover the design")
+    missing = set().union(*map(expand, wanted)) - features
+    if missing:
+        raise PynqBnnError(f"the bitstream lacks {len(missing)} of the features that were written, "
+                           f"for example {min(missing)}; do fasm2frames and bit2fasm use one database?")
+
+
+_FEATURE = re.compile(r"([\w.]+)(?:\[(\d+)(?::(\d+))?\])?\s*(?:=\s*(.*?))?\s*(?:[{#].*)?$")
+_NUMBER = re.compile(r"(?:\d*)'([hbd])([0-9a-fA-F_]+)|(\d+)")
+
+
+def expand(line: str) -> set[str]:
+    """The single bits that a line of FASM sets."""
+    match = _FEATURE.match(line.strip())
+    if not match or not match[1]:
+        return set()
+    name, high, low, value = match.groups()
+    number = 1
+    if value is not None and (found := _NUMBER.match(value.strip())):
+        base = {"h": 16, "b": 2, "d": 10}
+        number = int(found[3]) if found[3] else int(found[2].replace("_", ""), base[found[1]])
+    if high is None:
+        return {name} if number else set()
+    first = int(low if low is not None else high)
+    return {f"{name}[{first + bit}]" for bit in range(number.bit_length()) if number >> bit & 1}
+
+
+def utilization(log: Path) -> dict[str, int]:
+    """Sites by kind, as nextpnr reports them."""
+    found: Counter[str] = Counter()
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if match := re.match(r"Info:\s+(\w+):\s+(\d+)/\s*\d+\s+\d+%", line):
+                found[match[1]] = int(match[2])
+    return {name: number for name, number in found.items() if number}
+
+
+def yosys_version() -> str:
+    """Of the Python package."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as package_version
+
+    try:
+        return package_version("pyosys")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,86 @@
+"""The open flow with programs that stand for its tools: what they are told, and what becomes of their mistakes."""
+
+import json
+
+import pytest
+from flows import openxc7
+from flows.netlist import Netlist, count
+from flows.openxc7 import build, compare, expand, find_tools
+from hw.flow_tools import bit_file, program
+from hw.test_timing import CLOCKS, FF, sdf
+
+from pynq_bnn.errors import PynqBnnError
+from pynq_bnn.program.config import Config
+
+FASM = "CLBLL_L_X2Y100.SLICEL_X0.ALUT.INIT[63:0] = 64'b101\nINT_L_X2Y100.NL1BEG1.NN2END2\n\n# a comment\n"
+CELLS = {"FDRE": 2, "LUT6": 5, "RAMB36E1": 1}
+
+
+@pytest.fixture
+def flow(tmp_path, monkeypatch):
+    """``flow(mhz, decoded=, wire=, nextpnr=)``: a build on stand-ins; ``wire`` is the longest one, in ps."""
+    monkeypatch.setattr(openxc7, "synthesize", lambda config, folder: Netlist(folder / "net.json", None, CELLS))
+    (tmp_path / "db" / openxc7.PART).mkdir(parents=True)
+    for place in (tmp_path / "db" / openxc7.PART / "part.yaml", tmp_path / "chip.bin"):
+        place.write_text("")
+
+    def run(mhz=100.0, decoded=FASM, wire=1000, nextpnr="", **variables):
+        text = "\n".join(sdf({"a": FF, "b": FF}, [*CLOCKS, ("a/Q", "b/D", wire)]))
+        after = "argv[argv.index('{0}') + 1]"
+        programs = {
+            "NEXTPNR": f"""if argv == ["--version"]: print("nextpnr 1.2"); sys.exit()
+{nextpnr}
+print("Info: \\t SLICE_LUTX:  7/106400     0%"); print("Info: \\t SLICE_FFX:  2/106400     0%")
+Path({after.format("--fasm")}).write_text({FASM!r}); Path({after.format("--sdf")}).write_text({text!r})
+Path({after.format("--write")}).write_text({json.dumps({"modules": {"top": {"cells": {}}}})!r})""",
+            "FASM2FRAMES": "Path(argv[-1]).write_text('frames of ' + argv[-2])",
+            "FRAMES2BIT": f"Path({after.format('--output_file')}).write_bytes({bit_file()!r})",
+            "BIT2FASM": f"print({decoded!r})"}
+        values = {name: program(tmp_path / name.lower(), body) for name, body in programs.items()}
+        values |= {"CHIPDB": str(tmp_path / "chip.bin"), "PRJXRAY_DB": str(tmp_path / "db"), **variables}
+        return build(Config(), mhz, 7, tmp_path / "build", find_tools(values))
+
+    return run
+
+
+def test_a_bitstream_comes_out_with_its_figures(flow, tmp_path):
+    built = flow()
+    assert built.bitstream == bit_file()
+    assert {name: built.facts[name] for name in ("lut", "ff", "bram36", "seed", "worst_slack_ns", "fmax_mhz")} == \
+           {"lut": 7, "ff": 2, "bram36": 1, "seed": 7, "worst_slack_ns": 8.44, "fmax_mhz": 641.0}
+    assert built.facts["tools"]["nextpnr-xilinx"] == "nextpnr 1.2"
+    assert "SLICE_LUTX: 7" in (tmp_path / "build" / "utilization.txt").read_text()
+    assert "worst path 1.560 ns" in (tmp_path / "build" / "timing.txt").read_text()
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"wire": 9500}, r"the clock of 100 MHz is missed by 0.060 ns .*timing.txt\); take a slower CLOCK= \(99 fits\)"),
+    ({"nextpnr": "print('ERROR: no chipdb'); sys.exit(3)"}, "failed with status 3: ERROR: no chipdb; .*does CHIPDB"),
+    ({"decoded": FASM.replace("101", "100")}, r"lacks 1 of the features that were written.*INIT\[0\]"),
+    ({"decoded": FASM + '{ unknown_bit = "1_2_3" }\n'}, "decodes with 1 unknown bits"),
+    ({"FRAMES2BIT": "false"}, "false failed with status 1: it said nothing; .*does PRJXRAY_DB="),
+    ({"FASM2FRAMES": "no-such-tool"}, r"no-such-tool is not there \(set FASM2FRAMES=\)"),
+    ({"CHIPDB": "/no/where"}, "CHIPDB=/no/where is not the chip database"),
+    ({"PRJXRAY_DB": "/no/where"}, "PRJXRAY_DB=/no/where is not the folder"),
+])
+def test_what_goes_wrong_is_told(flow, values, message):
+    with pytest.raises(PynqBnnError, match=message):
+        flow(**values)
+
+
+@pytest.mark.parametrize(("line", "bits"), [
+    ("A.B.C", {"A.B.C"}), ("A.B[3:0] = 4'b0101", {"A.B[0]", "A.B[2]"}), ("A.B[07:04] = 4'h8", {"A.B[7]"}),
+    ("A.B[5]", {"A.B[5]"}), ("A.B[5] = 1", {"A.B[5]"}), ("A.B = 0", set()), ("A.B = 1 { note = \"x\" }", {"A.B"}),
+    ("# comment", set()), ("", set()), ("A.B # comment", {"A.B"}), ("A.B[1:0] = 3", {"A.B[0]", "A.B[1]"}),
+])
+def test_a_line_of_fasm_becomes_its_bits(line, bits):
+    assert expand(line) == bits
+
+
+def test_more_features_than_were_written_are_no_fault():
+    compare(["A.B"], ["A.B", "A.C"])  # what the device has set by itself
+
+
+def test_cells_are_counted_as_the_device_has_them():
+    assert count({"LUT3": 2, "RAM64M": 3, "SRL16E": 1, "FDRE": 5, "FDCE": 1, "RAMB18E1": 3, "RAMB36E1": 2,
+                  "DSP48E1": 4, "CARRY4": 9}) == {"lut": 15, "ff": 6, "bram36": 4, "dsp": 4}
