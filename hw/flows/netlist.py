@@ -1,4 +1,4 @@
-"""The board's top as a netlist of the device's cells, by Yosys: for place and route, for counting, for simulation.
+"""The board's top as a netlist of the device's cells, by Yosys.
 
 Modules are synthesized one by one and flattened behind that: five times faster, and each level of the popcount is
 mapped on its own, one LUT6 an output, where a flat design costs a quarter more.
@@ -24,16 +24,15 @@ LUT_MEMORY = {"RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2, "RAM32
               "RAM128X1D": 4, "RAM256X1S": 4, "SRL16E": 1, "SRLC32E": 1}
 # Flip-flops of a slice share enable and reset: sets of fewer than this many go into the logic before D.
 LEAST_CONTROL_SET = 4
-# Inputs that only a neighbour of the same kind can drive: a constant there has no wire.
+# Inputs that only a neighbour of the same kind can drive: a constant there has no wire, nor does it need one.
 CASCADES = {"RAMB36E1": ("CASCADEINA", "CASCADEINB"), "DSP48E1": ("ACIN", "BCIN", "PCIN", "CARRYCASCIN", "MULTSIGNIN")}
 
 
 @dataclass(frozen=True)
 class Netlist:
-    """JSON for place and route, Verilog for simulation where it was asked for, and the number of cells by type."""
+    """The file that place and route reads, and the number of cells by type."""
 
     json: Path
-    verilog: Path | None
     cells: Mapping[str, int]
 
 
@@ -42,8 +41,7 @@ def board_sources() -> list[Path]:
     return [*core_sources(), *sorted((HW / "board").glob("*.sv"))]
 
 
-def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False,
-               verilog: bool = False) -> Netlist:
+def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False) -> Netlist:
     """Synthesize ``top`` for xc7z020; ``config`` is for the board's top and the core.
 
     With ``flat`` modules are dissolved first: small designs are done sooner, large ones turn out larger.
@@ -54,22 +52,28 @@ def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False,
         Yosys is missing or fails; names its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = {"write_json": folder / f"{top}.json"}
-    if verilog:
-        outputs["write_verilog -noattr"] = folder / f"{top}.v"
-    script, log, report = folder / "synth.py", folder / "synth.log", folder / "synth.stat.json"
-    writes = [f"{command} {path}" for command, path in outputs.items()]
-    passes = _passes(config, top, flat, report)
-    script.write_text(f"PASSES = {passes!r}\nWRITES = {writes!r}\n{_SCRIPT}", encoding="utf-8")
+    result, report = folder / f"{top}.json", folder / "synth.stat.json"
+    run_yosys(f"PASSES = {_passes(config, top, flat, report)!r}\nRESULT = {str(result)!r}\n{_SCRIPT}", folder / "synth")
+    return Netlist(result, json.loads(report.read_text())["design"]["num_cells_by_type"])
+
+
+def run_yosys(script: str, name: Path) -> None:
+    """Run Python with Yosys in a process of its own, since a fault ends it; ``name`` is for script and log.
+
+    Raises
+    ------
+    PynqBnnError
+        Yosys is missing or fails; names the log.
+    """
+    file, log = name.with_suffix(".py"), name.with_suffix(".log")
+    file.write_text(script, encoding="utf-8")
     with log.open("w") as output:
-        status = subprocess.run([sys.executable, str(script)], stdout=output, stderr=output, check=False).returncode
+        status = subprocess.run([sys.executable, str(file)], stdout=output, stderr=output, check=False).returncode
     if status:
         lines = log.read_text(errors="replace").splitlines()
         said = [line for line in lines if "ERROR" in line or "Error" in line or "No module" in line]
         raise PynqBnnError(f"Yosys failed: {said[-1].strip() if said else 'no message'} (see {log}; "
                            f"Yosys is a Python package: pip install pyosys)")
-    cells = json.loads(report.read_text())["design"]["num_cells_by_type"]
-    return Netlist(outputs["write_json"], outputs.get("write_verilog -noattr"), cells)
 
 
 def _passes(config: Config, top: str, flat: bool, report: Path) -> list[str]:
@@ -87,7 +91,6 @@ def _passes(config: Config, top: str, flat: bool, report: Path) -> list[str]:
         f"tee -o {report} stat -json"]
 
 
-# Runs in a process of its own, since Yosys ends the one it fails in.
 _SCRIPT = f"""
 from pyosys import libyosys
 design = libyosys.Design()
@@ -98,14 +101,9 @@ for cell in list(design.top_module().cells_.values()):
     kind = cell.type.str()[1:]
     for port in cascades.get(kind, ()):
         name = libyosys.IdString("\\\\" + port)
-        if cell.hasPort(name):
+        if cell.hasPort(name) and cell.getPort(name).is_fully_const():
             cell.unsetPort(name)
-    if kind == "PS7":  # what is 0 there needs no wire
-        for name, signal in list(cell.connections_.items()):
-            if cell.input(name) and signal.is_fully_const() and not signal.as_const().as_bool():
-                cell.unsetPort(name)
-for command in WRITES:
-    libyosys.run_pass(command, design)
+libyosys.run_pass("write_json " + RESULT, design)
 """
 
 

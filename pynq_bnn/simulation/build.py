@@ -52,7 +52,7 @@ class Verilator:
 
 
 def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "bnn_core", trace: bool = False,
-          assertions: bool = True, cache: str | Path | None = None) -> Path:
+          assertions: bool = True, cache: str | Path | None = None, fast: bool = True) -> Path:
     """The shared library that simulates ``top``, built now or found in the cache.
 
     Parameters
@@ -67,6 +67,8 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
         Whether assertions are checked.
     cache
         Where libraries are kept; ``~/.cache/pynq-bnn`` where none is given.
+    fast
+        Whether the compiler optimizes; large models that run shortly are done sooner without.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     sources = _read_sources(rtl)
     flags = [*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()), "--assert" if assertions else "--no-assert",
              "--top-module", top, *(f"-G{name}={int(value)}" for name, value in sorted(parameters.items()))]
-    key = _key(sources, flags, verilator.version)
+    compiler_flags = FAST_FLAGS if fast else SLOW_FLAGS
+    key = _key(sources, [*flags, *compiler_flags], verilator.version)
     cache = _cache_folder(cache)
     library = cache / f"simulator-{key}" / LIBRARY
     if is_file(library):
@@ -88,7 +91,8 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     try:
         with _building_folder(cache) as folder:
             _write_sources(folder, sources)
-            result = _compile(folder, sources, flags, verilator, compiler, cache / f"simulator-{key}.log")
+            result = _compile(folder, sources, flags, verilator, [compiler, *compiler_flags],
+                              cache / f"simulator-{key}.log")
             _publish(result, library.parent)
     except OSError as error:
         raise BackendError(f"cannot build the simulator in {cache}: {error.strerror or error}; make room there or "
@@ -214,7 +218,7 @@ def _read_sources(rtl: Sequence[str | Path]) -> dict[str, bytes]:
 
 def _key(sources: Mapping[str, bytes], flags: Sequence[str], version: str) -> str:
     parts = [[(name, hashlib.sha256(content).hexdigest()) for name, content in sources.items()], list(flags), version,
-             [*COMPILER_FLAGS, *FAST_FLAGS, *SLOW_FLAGS, *LINKER_FLAGS], platform.machine()]
+             [*COMPILER_FLAGS, *SLOW_FLAGS, *LINKER_FLAGS], platform.machine()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -249,8 +253,8 @@ def _write_sources(folder: Path, sources: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], verilator: Verilator, compiler: str,
-             kept_log: Path) -> Path:
+def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], verilator: Verilator,
+             compiler: Sequence[str], kept_log: Path) -> Path:
     """A folder with the library and the build's log; ``kept_log`` is where the log goes if the build fails."""
     result = folder / "result"
     result.mkdir()
@@ -266,11 +270,11 @@ def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], v
                    f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_FST={int(trace)}"]
         objects = [str(folder / f"{file.stem}.o") for file in files]
         # The largest first: a short one at the end keeps the other processors idle for less time.
-        _run([[compiler, *COMPILER_FLAGS, *(SLOW_FLAGS if "__Slow" in file.name else FAST_FLAGS), *include,
+        _run([[*compiler, *COMPILER_FLAGS, *(SLOW_FLAGS if "__Slow" in file.name else ()), *include,
                "-c", str(file), "-o", object_file]
               for file, object_file in sorted(zip(files, objects), key=lambda pair: -pair[0].stat().st_size)],
              folder, build_log)
-        _run([[compiler, *LINKER_FLAGS, *objects, *(["-lz"] if trace else []), "-o", str(result / LIBRARY)]],
+        _run([[*compiler, *LINKER_FLAGS, *objects, *(["-lz"] if trace else []), "-o", str(result / LIBRARY)]],
              folder, build_log)
     except subprocess.CalledProcessError as error:
         line = _first_error(build_log)

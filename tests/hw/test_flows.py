@@ -129,8 +129,9 @@ def test_a_model_that_does_not_fit_or_cannot_be_read_ends_it_before_the_flow_run
     save_network(fc_network(10, 2000), tmp_path / "wide.bnn")
     (tmp_path / "broken.bnn").write_bytes(b"something else")
     vivado = f"VIVADO={fake_vivado(tmp_path)}"
-    for model, sizes, message in (("wide.bnn", ["--size", "RING_DEPTH=8"], "fills 34 rows of the parameter ring.s 8"), ("broken.bnn", [], "broken.bnn"),
-                                  ("missing.bnn", [], "missing.bnn"), ("missing", [], "missing")):
+    for model, sizes, message in (("wide.bnn", ["--size", "RING_DEPTH=8"], "34 rows of the parameter ring's 8"),
+                                  ("broken.bnn", [], "broken.bnn"), ("missing.bnn", [], "missing.bnn"),
+                                  ("missing", [], "missing")):
         with pytest.raises(PynqBnnError, match=message):
             build("--flow", "vivado", "--tool", vivado, *sizes, "--model", str(tmp_path / model))
     assert not (tmp_path / "build").exists()
