@@ -25,7 +25,7 @@ def simulator(netlist: Path, folder: Path, cache: Path | None = None) -> Path:
     verilog = folder / f"{netlist.stem}_gates.v"
     run_yosys(_script(netlist, verilog), folder / "gates")
     verilog.write_text("`define BNN_NETLIST\n" + verilog.read_text(encoding="utf-8"), encoding="utf-8")
-    models = [HW / "sim" / "ramb36e1.sv", cell_models()]
+    models = [HW / "sim" / "ramb36e1.sv", HW / "sim" / "ramd.sv", cell_models()]
     bench = [HW / "sim" / "ps7.sv", HW / "sim" / f"{BENCH}.sv"]
     return build([HW / "rtl" / "bnn_pkg.sv", *models, verilog, *bench], {}, top=BENCH, cache=cache,
                  fast=False)

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hw.boards import PROGRAM, TINY, assert_equals_cpu, begin, bench_sources, noise, small_network
+from flows.runs import PROGRAM, TINY, assert_equals_cpu, begin, bench_sources, noise, small_network
 from tools import needs_simulator
 
 from pynq_bnn.board.hwh import BASE_ADDRESS

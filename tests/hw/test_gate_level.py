@@ -5,7 +5,7 @@ import os
 import pytest
 from flows.gates import simulator
 from flows.netlist import synthesize
-from hw.boards import assert_equals_cpu
+from flows.runs import assert_equals_cpu
 from tools import needs_simulator
 
 from pynq_bnn.program.batch import read_config
