@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def build(config: Config, mhz: float, seed: int, folder: Path, used: OpenTools, 
 
 
 def write_bitstream(fasm: Path, folder: Path, used: OpenTools) -> Path:
-    """FASM to frames to .bit, and back to FASM: every bit must be known, and say what was written.
+    """FASM to frames to .bit, and back to FASM and frames: every bit must be known, and stand where it was written.
 
     Raises
     ------
@@ -97,54 +96,20 @@ def write_bitstream(fasm: Path, folder: Path, used: OpenTools) -> Path:
     """
     frames, bit, decoded = folder / "routed.frames", folder / "routed.bit", folder / "decoded.fasm"
     where = f"; does PRJXRAY_DB={used.database} hold all of {PART}?"
-    tools.run([*used.fasm2frames, "--db-root", used.database, "--part", PART, fasm, frames],
-              folder / "fasm2frames.log", where)
+    database = ["--db-root", used.database, "--part", PART]
+    tools.run([*used.fasm2frames, *database, fasm, frames], folder / "fasm2frames.log", where)
     tools.run([*used.frames2bit, "--part_file", used.database / PART / "part.yaml", "--part_name", PART,
                "--frm_file", frames, "--output_file", bit], folder / "frames2bit.log", where)
-    tools.run([*used.bit2fasm, "--db-root", used.database, "--part", PART, "--verbose", bit], decoded, where)
-    with fasm.open(encoding="utf-8") as wanted, decoded.open(encoding="utf-8") as found:
-        compare(wanted, found)
-    return bit
-
-
-def compare(wanted: Iterable[str], found: Iterable[str]) -> None:
-    """Whether a decoded bitstream has no unknown bit and all features that were written.
-
-    Raises
-    ------
-    PynqBnnError
-        It has not.
-    """
-    features, unknown = set(), 0
-    for line in found:
-        unknown += "unknown_bit" in line
-        features |= expand(line)
+    tools.run([*used.bit2fasm, *database, "--verbose", bit], folder / "bit2fasm.log", where, decoded)
+    with decoded.open(encoding="utf-8") as lines:
+        unknown = sum("unknown_bit" in line for line in lines)
     if unknown:
-        raise PynqBnnError(f"the bitstream decodes with {unknown} unknown bits; the database does not cover the design")
-    missing = set().union(*map(expand, wanted)) - features
-    if missing:
-        raise PynqBnnError(f"the bitstream lacks {len(missing)} of the features that were written, "
-                           f"for example {min(missing)}; do fasm2frames and bit2fasm use one database?")
-
-
-_FEATURE = re.compile(r"([\w.]+)(?:\[(\d+)(?::(\d+))?\])?\s*(?:=\s*(.*?))?\s*(?:[{#].*)?$")
-_NUMBER = re.compile(r"(?:\d*)'([hbd])([0-9a-fA-F_]+)|(\d+)")
-
-
-def expand(line: str) -> set[str]:
-    """The single bits that a line of FASM sets."""
-    match = _FEATURE.match(line.strip())
-    if not match or not match[1]:
-        return set()
-    name, high, low, value = match.groups()
-    number = 1
-    if value is not None and (found := _NUMBER.match(value.strip())):
-        base = {"h": 16, "b": 2, "d": 10}
-        number = int(found[3]) if found[3] else int(found[2].replace("_", ""), base[found[1]])
-    if high is None:
-        return {name} if number else set()
-    first = int(low if low is not None else high)
-    return {f"{name}[{first + bit}]" for bit in range(number.bit_length()) if number >> bit & 1}
+        raise PynqBnnError(f"the bitstream decodes with {unknown} unknown bits ({decoded}){where}")
+    again = folder / "decoded.frames"
+    tools.run([*used.fasm2frames, *database, decoded, again], folder / "fasm2frames.log", where)
+    if frames.read_bytes() != again.read_bytes():
+        raise PynqBnnError(f"the bitstream does not decode to what was written: {frames} and {again} differ{where}")
+    return bit
 
 
 def utilization(log: Path) -> dict[str, int]:

@@ -67,23 +67,44 @@ def _cell(name: str, cell: Mapping[str, Any], constants: Mapping[Bit, str], fres
         pins = dict(_BUFFER)
     elif kind == "SRL16E":
         pins = {pin: port for pin, port in pins.items() if not re.fullmatch(r"A\d", pin)} | _SHIFT_REGISTER
+    high = attributes.get("DSP_VCC_PINS", "").split()  # constants made within the block, not by wires
     ports: dict[str, dict[int, Bit]] = {}
     directions = {}
     for pin, port in pins.items():
+        if pin not in cell["connections"]:
+            continue  # of what the cell was two steps before
         match = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", port)
-        bits = cell["connections"].get(pin, [])
         if match is None:
             raise PynqBnnError(f"the pin {pin} of {name} is {port}, which is no port of a cell")
         directions[match[1]] = cell["port_directions"].get(pin, "input")
-        if bits:
-            ports.setdefault(match[1], {})[int(match[2] or 0)] = constants.get(bits[0], bits[0])
-        else:
-            ports.setdefault(match[1], {})
-    connections = {port: [bits.get(n, "0" if directions[port] == "input" else next(fresh))
-                          for n in range(max(bits, default=0) + 1)] for port, bits in ports.items()}
-    parameters = {} if kind == "BUFG" else dict(cell["parameters"])
+        for bit in cell["connections"][pin] or ["1" if pin in high else "0"]:
+            ports.setdefault(match[1], {})[int(match[2] or 0)] = constants.get(bit, bit)
+    connections = {}
+    for port, bits in ports.items():
+        if directions[port] == "output":
+            bits = {number: bit for number, bit in bits.items() if bit != "0"}
+        connections[port] = [bits.get(n, "0" if directions[port] == "input" else next(fresh))
+                             for n in range(max(bits, default=0) + 1)]
+    parameters = {} if kind == "BUFG" else _without_inverters(name, cell["parameters"], connections)
     return {"hide_name": 0, "type": kind, "parameters": parameters, "attributes": {}, "port_directions": directions,
             "connections": connections}
+
+
+def _without_inverters(name: str, parameters: Mapping[str, Any], connections: dict[str, list[Bit]]) -> dict[str, Any]:
+    """Parameters without those that invert a pin; place and route uses them to get a 0 from a 1."""
+    left = {}
+    for key, value in parameters.items():
+        match = re.fullmatch(r"IS_(\w+?)(?:\[(\d+)\])?_INVERTED", key)
+        if match is None:
+            left[key] = value
+            continue
+        inverted, bits = int(str(value), 2), connections.get(match[1], [])
+        for number in [int(match[2])] if match[2] else range(len(bits)):
+            if inverted >> (0 if match[2] else number) & 1 and number < len(bits):
+                if bits[number] not in ("0", "1"):
+                    raise PynqBnnError(f"the pin {match[1]} of {name} inverts a signal, which is not expected here")
+                bits[number] = "10"[int(bits[number])]
+    return left
 
 
 def main() -> int:

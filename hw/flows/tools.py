@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import subprocess
@@ -18,8 +19,8 @@ def find(command: str) -> list[str] | None:
     return words if words and shutil.which(words[0]) else None
 
 
-def run(command: Sequence[object], log: Path, advice: str = "") -> None:
-    """Run a program to its end.
+def run(command: Sequence[object], log: Path, advice: str = "", output: Path | None = None) -> None:
+    """Run a program to its end; what it prints goes to ``log``, its standard output to ``output`` where that is given.
 
     Raises
     ------
@@ -29,8 +30,9 @@ def run(command: Sequence[object], log: Path, advice: str = "") -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in command]
     try:
-        with log.open("wb") as output:
-            status = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        with log.open("wb") as said, contextlib.ExitStack() as stack:
+            printed = stack.enter_context(output.open("wb")) if output else said
+            status = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=printed, stderr=said,
                                     check=False).returncode
     except OSError as error:
         raise PynqBnnError(f"{words[0]} does not run: {error.strerror or first_line(error)}{advice}") from None

@@ -12,10 +12,6 @@ module RAMB36E1 #(
   parameter int READ_WIDTH_B = 0,
   parameter int WRITE_WIDTH_A = 0,
   parameter int WRITE_WIDTH_B = 0,
-  parameter logic [0:0] IS_RSTRAMARSTRAM_INVERTED = 0,
-  parameter logic [0:0] IS_RSTRAMB_INVERTED = 0,
-  parameter logic [0:0] IS_RSTREGARSTREG_INVERTED = 0,
-  parameter logic [0:0] IS_RSTREGB_INVERTED = 0,
   parameter SRVAL_A = 0,
   parameter SRVAL_B = 0
 ) (
@@ -74,6 +70,6 @@ module RAMB36E1 #(
       else $fatal(1, "a port that reads and writes is modelled as READ_FIRST");
   end
   always_ff @(posedge CLKARDCLK)
-    assert (RSTRAMARSTRAM == IS_RSTRAMARSTRAM_INVERTED && RSTRAMB == IS_RSTRAMB_INVERTED)
+    assert (!RSTRAMARSTRAM && !RSTRAMB)
       else $error("resets of outputs are not modelled");
 endmodule

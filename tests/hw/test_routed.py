@@ -64,6 +64,28 @@ def test_the_clock_buffer_and_both_halves_of_a_block_ram():
     assert found["r"]["connections"]["ADDRARDADDR"] == ["0"] * 6 + [5]
 
 
+def test_pins_that_are_inverted_constants_become_constants():
+    pins = {"RSTRAMBL": ("RSTRAMB", SUPPLY), "ALUMODE1": ("ALUMODE[1]", SUPPLY), "ALUMODE0": ("ALUMODE[0]", SUPPLY)}
+    values = {"IS_RSTRAMB_INVERTED": "00001", "IS_ALUMODE[0]_INVERTED": "1", "IS_ALUMODE[1]_INVERTED": "0", "MREG": "1"}
+    found = unpacked(d=cell("DSP48E1_DSP48E1", "DSP48E1", pins, **values))["d"]
+    assert (found["connections"], found["parameters"]) == ({"RSTRAMB": ["0"], "ALUMODE": ["0", "1"]}, {"MREG": "1"})
+    pins["RSTRAMBL"] = ("RSTRAMB", 7)
+    with pytest.raises(PynqBnnError, match="the pin RSTRAMB of d inverts a signal"):
+        unpacked(d=cell("DSP48E1_DSP48E1", "DSP48E1", pins, **values))
+
+
+def test_constants_within_a_dsp_are_found_in_its_notes():
+    block = cell("DSP48E1_DSP48E1", "DSP48E1", {"D0": ("D[0]", None), "D1": ("D[1]", None), "A0": ("A[0]", 5)})
+    block["attributes"]["DSP_VCC_PINS"] = " D0 CED"
+    assert unpacked(d=block)["d"]["connections"] == {"D": ["1", "0"], "A": [5]}
+
+
+def test_notes_of_pins_that_are_gone_are_ignored():
+    xor = cell("SLICE_LUTX", "LUT2", {"A1": ("I0", 5), "A2": ("I1", 6), "O6": ("O", 7)}, ["O6"])
+    xor["attributes"]["X_ORIG_PORT_CI"] = "CI"
+    assert set(unpacked(x=xor)["x"]["connections"]) == {"I0", "I1", "O"}
+
+
 def test_a_cell_of_unknown_origin_is_told():
     with pytest.raises(PynqBnnError, match="the cell x is a PLL"):
         unpacked(x={"type": "PLL", "attributes": {}, "connections": {}, "port_directions": {}})
