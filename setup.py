@@ -12,7 +12,7 @@ exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
 # Folders beside the package that go into it: the accelerator's sources, which the backend "rtl" simulates, the
 # bitstream (where there is one) and the notebooks.
 BESIDE = {
-    "hw": ["README.md", "rtl/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
+    "hw": ["README.md", "rtl/*.sv", "board/*.sv", "sim/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
     "overlays": ["*.bit", "*.hwh", "*.json"],
     "notebooks": ["*.ipynb", "photos/*.jpg", "photos/*.md"],
 }

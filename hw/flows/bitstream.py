@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)}; the one whose tools are there")
     parser.add_argument("--clock", type=_megahertz, default=100.0, help="MHz (100)")
     parser.add_argument("--seed", type=int, default=1, help="of place and route (1)")
+    parser.add_argument("--flat", action="store_true", help="openxc7: dissolve modules first, for small sizes")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="size, for example LANES=4")
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=COMMAND", help="a tool or database")
     parser.add_argument("--model", help="checkpoint or .bnn that goes beside the bitstream")
@@ -132,7 +133,8 @@ def run_flow(flow: str, config: Config, options: argparse.Namespace, variables: 
     print(f"{flow}: {config}, {options.clock:g} MHz; logs and reports in {folder}", flush=True)
     if flow == "vivado":
         return vivado.build(config, options.clock, folder, tools.find(variables.get("VIVADO") or "vivado") or [])
-    return openxc7.build(config, options.clock, options.seed, folder, openxc7.find_tools(variables))
+    return openxc7.build(config, options.clock, options.seed, folder, openxc7.find_tools(variables),
+                         options.flat)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ CELLS = {"FDRE": 2, "LUT6": 5, "RAMB36E1": 1}
 @pytest.fixture
 def flow(tmp_path, monkeypatch):
     """``flow(mhz, decoded=, wire=, nextpnr=)``: a build on stand-ins; ``wire`` is the longest one, in ps."""
-    monkeypatch.setattr(openxc7, "synthesize", lambda config, folder: Netlist(folder / "net.json", CELLS))
+    monkeypatch.setattr(openxc7, "synthesize", lambda config, folder, flat: Netlist(folder / "net.json", CELLS))
     (tmp_path / "db" / openxc7.PART).mkdir(parents=True)
     for place in (tmp_path / "db" / openxc7.PART / "part.yaml", tmp_path / "chip.bin"):
         place.write_text("")
