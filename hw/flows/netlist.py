@@ -24,6 +24,9 @@ LUT_MEMORY = {"RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2, "RAM32
               "RAM128X1D": 4, "RAM256X1S": 4, "SRL16E": 1, "SRLC32E": 1}
 # Flip-flops of a slice share enable and reset: sets of fewer than this many go into the logic before D.
 LEAST_CONTROL_SET = 4
+# What the mapper takes for a wire, in ps. With its default of 300, a carry chain looks as long as three LUTs more than
+# it is beside them, and paths through LUTs are let grow to its length.
+WIRE_DELAY = 900
 # Inputs that only a neighbour of the same kind can drive: a constant there has no wire, nor does it need one.
 CASCADES = {"RAMB36E1": ("CASCADEINA", "CASCADEINB"), "DSP48E1": ("ACIN", "BCIN", "PCIN", "CARRYCASCIN", "MULTSIGNIN")}
 
@@ -77,11 +80,13 @@ def run_yosys(script: str, name: Path) -> None:
 
 
 def _passes(config: Config, top: str, flat: bool, report: Path) -> list[str]:
-    target = f"synth_xilinx -family xc7 -noiopad{' -flatten' if flat else ''} -top {top}"
+    # Multiplexers F7 and F8 tie LUTs to each other and leave the placer too little freedom.
+    target = f"synth_xilinx -family xc7 -noiopad -nowidelut{' -flatten' if flat else ''} -top {top}"
     values = " ".join(f"-set {name} {value}" for name, value in config.parameters.items())
     return [
         f"read_verilog -sv {' '.join(map(str, board_sources()))}",
         *([f"chparam {values} {top}"] if top in (TOP, "bnn_core") else []),
+        f"scratchpad -set synth_xilinx.abc9.W {WIRE_DELAY}",
         f"{target} -run begin:map_ffs",
         # As the command itself does, but for the last two options.
         "dfflegalize -cell $_DFFE_?P?P_ 01 -cell $_SDFFE_?P?P_ 01 -cell $_DLATCH_?P?_ 01 "

@@ -17,7 +17,7 @@ from .stages import Stage, ceil_div
 # Cycles that the core spends besides steps, see hw/README.md: between layers, between tiles; at the start of a run
 # until its first parameters are there, and at its end until nothing is under way; for a group's results besides reading
 # them, and for each 16 scores besides their planes and words.
-LAYER_CYCLES = 44
+LAYER_CYCLES = 48
 TILE_CYCLES = 9
 RUN_CYCLES = 135
 END_CYCLES = 60

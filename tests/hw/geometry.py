@@ -89,7 +89,8 @@ class Conv:
         span = (end_x - kx + 1) * self.unit
         return {"addr": addr & MASK, "skipped": (ky * self.kernel + kx) * self.unit, "row_span": span,
                 "row_inc": self.width * self.unit - span + 1 & MASK,
-                "weight_row_inc": self.kernel * self.unit - span + 1 & MASK, "rows_m1": end_y - ky, "cols_m1": end_x - kx,
+                "weight_row_inc": self.kernel * self.unit - span + 1 & MASK,
+                "rows_m1": end_y - ky, "cols_m1": end_x - kx,
                 "y0": inside[0][0], "y1": inside[-1][0], "x0": inside[0][1], "x1": inside[-1][1],
                 "values": len(visited) * self.channels, "out_addr": position.out_addr, "out_part": position.out_part,
                 "pool_first": position.pool_first, "pool_last": position.pool_last, "tile_last": position.tile_last}
