@@ -7,7 +7,7 @@ TEST := .venv-test
 PYNQ := .venv-pynq-3.0
 PIP  := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint synth tests pynq-tests test-env clean
+.PHONY: help demo test lint synth tests module-tests pynq-tests test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
@@ -20,14 +20,17 @@ demo: $(DEMO)/ready
 	$(DEMO)/bin/pynq-bnn show $(PHOTOS) --output demo.png
 
 test: $(TEST)/ready lint
-	$(MAKE) --no-print-directory -j2 synth tests pynq-tests
+	$(MAKE) --no-print-directory -j2 tests module-tests synth pynq-tests
 
-# Two beside each other: the first two take minutes of one core.
+# Two beside each other, the long ones first.
 synth: $(TEST)/ready
 	$(MAKE) --no-print-directory -C hw synth PYTHON=../$(TEST)/bin/python
 
 tests: $(TEST)/ready
-	$(TEST)/bin/python -m pytest
+	$(TEST)/bin/python -m pytest --ignore tests/hw
+
+module-tests: $(TEST)/ready
+	$(TEST)/bin/python -m pytest tests/hw
 
 # The driver once more, with the pynq of the boards' image 3.0.1.
 pynq-tests: $(PYNQ)/ready
