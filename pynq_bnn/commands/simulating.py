@@ -29,7 +29,8 @@ def bench_rtl(arguments: argparse.Namespace, network: Network) -> int:
     print("cycles: " + ", ".join(f"{name} {share:.1%}" for name, share in answer.shares.items()))
     print(f"batch of {answer.batch}: {answer.cycles_per_image:,.0f} cycles an image ({answer.predicted:,.0f}"
           f" predicted), {fps:,.0f} images/s at {arguments.clock:g} MHz, array used {answer.utilization:.1%}")
-    print(f"one image: {answer.single_image_cycles:,} cycles, {latency:.3f} ms")
+    print(f"one image: {answer.single_image_cycles:,} cycles, {latency:.3f} ms; besides, the driver on this computer: "
+          f"{answer.driver_ms:.3f} ms")
     if arguments.output:
         write_atomically(arguments.output, lambda path: _draw(answer, path))
         print(f"chart: {arguments.output}")

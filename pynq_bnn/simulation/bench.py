@@ -38,7 +38,8 @@ class RtlBench:
     """Cycles per image of a batch, of one image alone, and where they go.
 
     shares : of all cycles, by what the accelerator does: computing, or waiting for parameters, images or results;
-    "other" are the gaps between layers and tiles. predicted : the scheduler's cycles per image.
+    "other" are the gaps between layers and tiles. predicted : the scheduler's cycles per image. driver_ms : what the
+    driver takes on this computer for one image, packing and unpacking, besides registers and run.
     """
 
     network: str
@@ -46,6 +47,7 @@ class RtlBench:
     batch: int
     cycles_per_image: float
     single_image_cycles: int
+    driver_ms: float
     predicted: float
     shares: dict[str, float]
     utilization: float
@@ -65,7 +67,7 @@ def bench(network: Network, batch: int, simulation: Simulation | None = None) ->
     """
     with RtlBackend(network, simulation) as backend:
         config = backend.config
-        single = _single(backend, network)
+        single, driver = _single(backend, network)
         plan = schedule(network, config, batch, cuts=backend.simulation.cuts, slots=backend.simulation.slots)
         counters, layers = None, []
         for number, program in enumerate(plan.programs):
@@ -77,13 +79,17 @@ def bench(network: Network, batch: int, simulation: Simulation | None = None) ->
     shares["other"] = 1 - sum(shares.values())
     cycles = counters.cycles / batch
     work = sum(stage.work for program in plan.programs for stage in program.stages)
-    return RtlBench(network.name, str(config), batch, cycles, single, plan.cost(batch).cycles_per_image, shares,
+    return RtlBench(network.name, str(config), batch, cycles, single, driver, plan.cost(batch).cycles_per_image, shares,
                     work / cycles / config.bit_ops, tuple(layers))
 
 
-def _single(backend: RtlBackend, network: Network) -> int:
-    backend.scores(np.zeros((1, *network.input.shape), np.uint8))
-    return sum(counters.cycles for counters in backend.last_counters)
+def _single(backend: RtlBackend, network: Network) -> tuple[int, float]:
+    """Cycles of one image, and the driver's milliseconds for it."""
+    image = np.zeros((1, *network.input.shape), np.uint8)
+    backend.scores(image)
+    cycles = sum(counters.cycles for counters in backend.last_counters)
+    backend.scores(image)  # the first call also packed the program and took memory for it
+    return cycles, 1e3 * backend.last_time.transfer
 
 
 def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tuple[Counters, dict[int, int]]:

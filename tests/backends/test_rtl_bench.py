@@ -58,6 +58,7 @@ def test_bench_prints_json_and_a_table_with_a_chart(capsys, tmp_path):
     assert main(["bench", "tfc-mnist", "--backend", "rtl", "--batch", "64", "--clock", "125", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {"cycles_per_image", "single_image_cycles", "shares", "utilization", "fps", "layers"} <= set(answer)
+    assert 0 < answer["driver_ms"] < 1000
     assert answer["fps"] == pytest.approx(125e6 / answer["cycles_per_image"])
     assert sum(answer["shares"].values()) == pytest.approx(1)
     chart = tmp_path / "chart.png"
