@@ -25,11 +25,15 @@ module bnn_positions #(
   logic one_slot_q, one_row_q, one_column_q, one_pixel_q;
   assign pool_from = layer_i.pool_log2 == 2'd2 ? 2'd3 : layer_i.pool_log2;
 
-  logic pool_end, row_end, map_end, lane_end;
-  assign pool_end = pool_x_end_q && pool_y_end_q;
-  assign row_end  = pool_end && x_end_q;
-  assign map_end  = row_end && y_end_q;
-  assign lane_end = map_end && slot_end_q;
+  // The end of a loop with all loops inside it enables most registers here, so it is a register too, found a position
+  // before. Values after this position:
+  logic pool_end_q, row_end_q, map_end_q, lane_end_q;
+  logic pool_x_end_d, pool_y_end_d, x_end_d, y_end_d, slot_end_d;
+  assign pool_x_end_d = pool_x_end_q ? one_pixel_q : pool_x_q == 2'd1;
+  assign pool_y_end_d = !pool_x_end_q ? pool_y_end_q : pool_y_end_q ? one_pixel_q : pool_y_q == 2'd1;
+  assign x_end_d      = !pool_end_q ? x_end_q : x_end_q ? one_column_q : x_q == 16'd1;
+  assign y_end_d      = !row_end_q ? y_end_q : y_end_q ? one_row_q : y_q == 16'd1;
+  assign slot_end_d   = !map_end_q ? slot_end_q : slot_end_q ? one_slot_q : slot_q == 16'd1;
 
   // Where the counters stand on the maps.
   logic signed [15:0] top_q, left_q, edge_q, back_q;
@@ -46,35 +50,49 @@ module bnn_positions #(
       valid_q <= 1'b0;
     end else if (start_i) begin
       valid_q <= 1'b1;
-    end else if (advance && lane_end && tile_end_q) begin
+    end else if (advance && lane_end_q && tile_end_q) begin
       valid_q <= 1'b0;
     end
   end
 
   // A counter's end is found when it gets there, not when it is needed.
+  logic one_slot, one_row, one_column, one_pixel;
+  assign one_slot   = slots_i == 16'd1;
+  assign one_row    = layer_i.out_height == 16'd1;
+  assign one_column = layer_i.out_width == 16'd1;
+  assign one_pixel  = pool_from == 2'd0;
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      {tile_q, tile_end_q}     <= {layer_i.tiles - 16'd1, layer_i.tiles == 16'd1};
-      {slot_q, slot_end_q}     <= {slots_i - 16'd1, slots_i == 16'd1};
-      {y_q, y_end_q}           <= {layer_i.out_height - 16'd1, layer_i.out_height == 16'd1};
-      {x_q, x_end_q}           <= {layer_i.out_width - 16'd1, layer_i.out_width == 16'd1};
-      {pool_y_q, pool_y_end_q} <= {pool_from, pool_from == 2'd0};
-      {pool_x_q, pool_x_end_q} <= {pool_from, pool_from == 2'd0};
-      {slot_from_q, one_slot_q}  <= {slots_i - 16'd1, slots_i == 16'd1};
-      {y_from_q, one_row_q}      <= {layer_i.out_height - 16'd1, layer_i.out_height == 16'd1};
-      {x_from_q, one_column_q}   <= {layer_i.out_width - 16'd1, layer_i.out_width == 16'd1};
-      {pool_from_q, one_pixel_q} <= {pool_from, pool_from == 2'd0};
+      {tile_q, tile_end_q} <= {layer_i.tiles - 16'd1, layer_i.tiles == 16'd1};
+      slot_q   <= slots_i - 16'd1;
+      y_q      <= layer_i.out_height - 16'd1;
+      x_q      <= layer_i.out_width - 16'd1;
+      pool_y_q <= pool_from;
+      pool_x_q <= pool_from;
+      {slot_from_q, y_from_q}    <= {slots_i - 16'd1, layer_i.out_height - 16'd1};
+      {x_from_q, pool_from_q}    <= {layer_i.out_width - 16'd1, pool_from};
+      {one_slot_q, one_row_q}    <= {one_slot, one_row};
+      {one_column_q, one_pixel_q} <= {one_column, one_pixel};
+      {slot_end_q, y_end_q, x_end_q, pool_y_end_q, pool_x_end_q} <= {one_slot, one_row, one_column, {2{one_pixel}}};
+      pool_end_q   <= one_pixel;
+      row_end_q    <= one_pixel && one_column;
+      map_end_q    <= one_pixel && one_column && one_row;
+      lane_end_q   <= one_pixel && one_column && one_row && one_slot;
       pool_first_q <= 1'b1;
     end else if (advance) begin
-      pool_first_q <= pool_end;
-      {pool_x_q, pool_x_end_q} <= pool_x_end_q ? {pool_from_q, one_pixel_q} : {pool_x_q - 2'd1, pool_x_q == 2'd1};
-      if (pool_x_end_q) begin
-        {pool_y_q, pool_y_end_q} <= pool_y_end_q ? {pool_from_q, one_pixel_q} : {pool_y_q - 2'd1, pool_y_q == 2'd1};
-      end
-      if (pool_end) {x_q, x_end_q} <= x_end_q ? {x_from_q, one_column_q} : {x_q - 16'd1, x_q == 16'd1};
-      if (row_end) {y_q, y_end_q} <= y_end_q ? {y_from_q, one_row_q} : {y_q - 16'd1, y_q == 16'd1};
-      if (map_end) {slot_q, slot_end_q} <= slot_end_q ? {slot_from_q, one_slot_q} : {slot_q - 16'd1, slot_q == 16'd1};
-      if (lane_end) {tile_q, tile_end_q} <= {tile_q - 16'd1, tile_q == 16'd1};
+      {slot_end_q, y_end_q, x_end_q}  <= {slot_end_d, y_end_d, x_end_d};
+      {pool_y_end_q, pool_x_end_q}    <= {pool_y_end_d, pool_x_end_d};
+      pool_end_q   <= pool_x_end_d && pool_y_end_d;
+      row_end_q    <= pool_x_end_d && pool_y_end_d && x_end_d;
+      map_end_q    <= pool_x_end_d && pool_y_end_d && x_end_d && y_end_d;
+      lane_end_q   <= pool_x_end_d && pool_y_end_d && x_end_d && y_end_d && slot_end_d;
+      pool_first_q <= pool_end_q;
+      pool_x_q <= pool_x_end_q ? pool_from_q : pool_x_q - 2'd1;
+      if (pool_x_end_q) pool_y_q <= pool_y_end_q ? pool_from_q : pool_y_q - 2'd1;
+      if (pool_end_q) x_q <= x_end_q ? x_from_q : x_q - 16'd1;
+      if (row_end_q) y_q <= y_end_q ? y_from_q : y_q - 16'd1;
+      if (map_end_q) slot_q <= slot_end_q ? slot_from_q : slot_q - 16'd1;
+      if (lane_end_q) {tile_q, tile_end_q} <= {tile_q - 16'd1, tile_q == 16'd1};
     end
   end
 
@@ -91,8 +109,8 @@ module bnn_positions #(
       else left_q <= x_end_q ? edge_q : left_q + stride;
 
       if (pool_x_end_q && !pool_y_end_q) top_q <= top_q + stride;
-      else if (pool_end && !x_end_q) top_q <= top_q - back_q;
-      else if (row_end) top_q <= y_end_q ? edge_q : top_q + stride;
+      else if (pool_end_q && !x_end_q) top_q <= top_q - back_q;
+      else if (row_end_q) top_q <= y_end_q ? edge_q : top_q + stride;
     end
   end
 
@@ -106,7 +124,7 @@ module bnn_positions #(
       slot_out_q <= layer_i.out_base;
       tile_out_q <= layer_i.out_base;
       part_q     <= '0;
-    end else if (advance && lane_end) begin
+    end else if (advance && lane_end_q) begin
       base_q     <= layer_i.in_base;
       part_q     <= part_q == LAST_PART ? 3'd0 : part_q + 3'd1;
       if (part_q == LAST_PART) begin
@@ -117,11 +135,11 @@ module bnn_positions #(
         slot_out_q <= tile_out_q;
         out_q      <= tile_out_q;
       end
-    end else if (advance && map_end) begin
+    end else if (advance && map_end_q) begin
       base_q     <= base_q + layer_i.in_stride;
       slot_out_q <= slot_out_q + layer_i.out_stride;
       out_q      <= slot_out_q + layer_i.out_stride;
-    end else if (advance && pool_end) begin
+    end else if (advance && pool_end_q) begin
       out_q      <= out_q + layer_i.out_pixel_words;
     end
   end
@@ -134,7 +152,7 @@ module bnn_positions #(
     position_o.out_addr   = out_q;
     position_o.out_part   = part_q;
     position_o.pool_first = pool_first_q;
-    position_o.pool_last  = pool_end;
-    position_o.tile_last  = lane_end;
+    position_o.pool_last  = pool_end_q;
+    position_o.tile_last  = lane_end_q;
   end
 endmodule

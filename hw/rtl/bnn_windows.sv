@@ -35,15 +35,19 @@ module bnn_windows (
     end
   end
 
+  // The header's fields come from afar; a copy nearby is settled before the first position comes.
+  bnn_pkg::layer_t layer_q;
+  always_ff @(posedge clk_i) layer_q <= layer_i;
+
   // 0 and 1: which taps lie inside the map, along each side.
   bnn_types::position_t pos0_q, pos1_q, pos2_q, pos3_q, pos4_q;
   logic [2:0] y0, y1, x0, x1;
   bnn_taps u_rows (
-    .clk_i(clk_i), .kernel_i(layer_i.kernel), .size_i(layer_i.in_height), .start_i(position_i.y), .first_o(y0),
+    .clk_i(clk_i), .kernel_i(layer_q.kernel), .size_i(layer_q.in_height), .start_i(position_i.y), .first_o(y0),
     .last_o(y1)
   );
   bnn_taps u_columns (
-    .clk_i(clk_i), .kernel_i(layer_i.kernel), .size_i(layer_i.in_width), .start_i(position_i.x), .first_o(x0),
+    .clk_i(clk_i), .kernel_i(layer_q.kernel), .size_i(layer_q.in_width), .start_i(position_i.x), .first_o(x0),
     .last_o(x1)
   );
 
@@ -60,14 +64,14 @@ module bnn_windows (
 
     pos2_q <= pos1_q;
     {y0_2q, y1_2q, x0_2q, x1_2q} <= {y0_1q, y1_1q, x0_1q, x1_1q};
-    skip_y_2q <= layer_i.pad_one ? 3'd0 : y0_1q;
-    skip_x_2q <= layer_i.pad_one ? 3'd0 : x0_1q;
-    rows_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : y1_1q - y0_1q;
-    cols_2q   <= layer_i.pad_one ? layer_i.kernel - 3'd1 : x1_1q - x0_1q;
-    height_2q <= layer_i.pad_one ? {1'b0, layer_i.kernel} : {1'b0, y1_1q} - {1'b0, y0_1q} + 4'd1;
-    width_2q  <= layer_i.pad_one ? {1'b0, layer_i.kernel} : {1'b0, x1_1q} - {1'b0, x0_1q} + 4'd1;
-    top_2q    <= layer_i.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
-    left_2q   <= layer_i.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
+    skip_y_2q <= layer_q.pad_one ? 3'd0 : y0_1q;
+    skip_x_2q <= layer_q.pad_one ? 3'd0 : x0_1q;
+    rows_2q   <= layer_q.pad_one ? layer_q.kernel - 3'd1 : y1_1q - y0_1q;
+    cols_2q   <= layer_q.pad_one ? layer_q.kernel - 3'd1 : x1_1q - x0_1q;
+    height_2q <= layer_q.pad_one ? {1'b0, layer_q.kernel} : {1'b0, y1_1q} - {1'b0, y0_1q} + 4'd1;
+    width_2q  <= layer_q.pad_one ? {1'b0, layer_q.kernel} : {1'b0, x1_1q} - {1'b0, x0_1q} + 4'd1;
+    top_2q    <= layer_q.pad_one ? pos1_q.y : pos1_q.y + 16'(y0_1q);
+    left_2q   <= layer_q.pad_one ? pos1_q.x : pos1_q.x + 16'(x0_1q);
   end
 
   // 3: products. 4: sums of them. Addresses are modulo 2^16: those of taps outside the map are not used.
@@ -75,28 +79,28 @@ module bnn_windows (
   logic [5:0] taps_3q;
   logic [15:0] row_span_3q, row_span_4q, row_inc_4q, weight_row_inc_4q, base;
   logic bytes;
-  assign bytes = layer_i.kind == bnn_pkg::KIND_FP_CONV || layer_i.kind == bnn_pkg::KIND_PLANES;
+  assign bytes = layer_q.kind == bnn_pkg::KIND_FP_CONV || layer_q.kind == bnn_pkg::KIND_PLANES;
   assign base = bytes ? {pos3_q.base[12:0], 3'b000} : pos3_q.base;
   always_ff @(posedge clk_i) begin
     pos3_q <= pos2_q;
     {y0_3q, y1_3q, x0_3q, x1_3q} <= {y0_2q, y1_2q, x0_2q, x1_2q};
     {rows_3q, cols_3q} <= {rows_2q, cols_2q};
-    row_3q        <= 16'(top_2q * layer_i.row_words);
-    col_3q        <= 16'(left_2q * layer_i.pixel_words);
-    weight_row_3q <= 16'(skip_y_2q) * layer_i.kernel_row_words;
-    weight_col_3q <= 16'(skip_x_2q) * layer_i.pixel_words;
+    row_3q        <= 16'(top_2q * layer_q.row_words);
+    col_3q        <= 16'(left_2q * layer_q.pixel_words);
+    weight_row_3q <= 16'(skip_y_2q) * layer_q.kernel_row_words;
+    weight_col_3q <= 16'(skip_x_2q) * layer_q.pixel_words;
     taps_3q       <= 6'(height_2q) * 6'(width_2q);
-    row_span_3q   <= 16'(width_2q) * layer_i.pixel_words;
+    row_span_3q   <= 16'(width_2q) * layer_q.pixel_words;
 
     pos4_q <= pos3_q;
     {y0_4q, y1_4q, x0_4q, x1_4q} <= {y0_3q, y1_3q, x0_3q, x1_3q};
     {rows_4q, cols_4q} <= {rows_3q, cols_3q};
     addr_4q     <= base + row_3q + col_3q;
     weight_4q   <= weight_row_3q + weight_col_3q;
-    values_4q   <= 16'(taps_3q) * layer_i.tap_values;
+    values_4q   <= 16'(taps_3q) * layer_q.tap_values;
     row_span_4q <= row_span_3q;
-    row_inc_4q        <= layer_i.row_words - row_span_3q + 16'd1;
-    weight_row_inc_4q <= layer_i.kernel_row_words - row_span_3q + 16'd1;
+    row_inc_4q        <= layer_q.row_words - row_span_3q + 16'd1;
+    weight_row_inc_4q <= layer_q.kernel_row_words - row_span_3q + 16'd1;
   end
 
   bnn_types::window_t window;
