@@ -185,6 +185,7 @@ def _add_bench(commands) -> None:
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
     parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")
+    parser.add_argument("--lanes", type=_positive, metavar="N", help="rtl: images in lockstep (8)")
     parser.add_argument("--clock", type=_megahertz, default=100.0, metavar="MHZ", help="rtl: for images/s (100)")
     parser.add_argument("-o", "--output", metavar="PNG", help="rtl: draw a chart")
     parser.add_argument("--json", action="store_true")

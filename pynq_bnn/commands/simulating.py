@@ -7,15 +7,18 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from ..backends.rtl import Simulation
 from ..errors import BackendError
 from ..files import write_atomically
 from ..network import Network
+from ..program.config import Config
 from ..simulation.bench import RtlBench, bench
 
 
 def bench_rtl(arguments: argparse.Namespace, network: Network) -> int:
     """Print the bench of ``network``; without --json also draw it."""
-    answer = bench(network, arguments.batch)
+    config = Config(lanes=arguments.lanes) if arguments.lanes else Config()
+    answer = bench(network, arguments.batch, Simulation(config))
     fps = 1e6 * arguments.clock / answer.cycles_per_image
     latency = answer.single_image_cycles / arguments.clock / 1e3
     if arguments.json:

@@ -62,6 +62,8 @@ def test_bench_prints_json_and_a_table_with_a_chart(capsys, tmp_path):
     assert answer["fps"] == pytest.approx(125e6 / answer["cycles_per_image"])
     assert sum(answer["shares"].values()) == pytest.approx(1)
     chart = tmp_path / "chart.png"
-    assert main(["bench", "tfc-mnist", "--backend", "rtl", "--batch", "64", "-o", str(chart)]) == 0
-    assert "cycles an image" in capsys.readouterr().out
+    assert main(["bench", "tfc-mnist", "--backend", "rtl", "--lanes", "2", "--batch", "64", "-o", str(chart)]) == 0
+    printed = capsys.readouterr().out
+    assert "cycles an image" in printed
+    assert "LANES=2" in printed
     assert chart.read_bytes()[:4] == b"\x89PNG"
