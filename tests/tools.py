@@ -27,3 +27,11 @@ def _needs(missing: str | None) -> pytest.MarkDecorator:
 # The simulated core alone; the backend "rtl", which drives it by pynq.
 needs_simulator = _needs(_simulator_missing())
 needs_rtl = _needs(_simulator_missing() if importlib.util.find_spec("pynq") else "pynq is not installed")
+
+
+def _missing(*modules: str) -> str | None:
+    absent = [module for module in modules if not importlib.util.find_spec(module)]
+    return f"{' and '.join(absent)} missing: pip install '.[test]'" if absent else None
+
+
+needs_opencv = _needs(_missing("cv2"))
