@@ -14,7 +14,7 @@ exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
 BESIDE = {
     "hw": ["README.md", "rtl/*.sv", "board/*.sv", "sim/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
     "overlays": ["*.bit", "*.hwh", "*.json"],
-    "notebooks": ["*.ipynb", "photos/*.jpg", "photos/*.md"],
+    "notebooks": ["*.ipynb", "*.md", "photos/*.jpg", "photos/*.md"],
 }
 # What pynq looks for in installed packages: drivers to bind, places of bitstreams, notebooks to deliver.
 PYNQ = {"pynq.lib": ["pynq-bnn = pynq_bnn.board.ip"]}
@@ -40,7 +40,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in BESIDE)],
     package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in BESIDE}},
-    package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"],
+    package_data={"pynq_bnn": ["*.md", "zoo/*.bnn", "zoo/*.md", "network/*.md"],
                   **{f"pynq_bnn.{folder}": files for folder, files in BESIDE.items()}},
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],

@@ -29,9 +29,10 @@ needs_simulator = _needs(_simulator_missing())
 needs_rtl = _needs(_simulator_missing() if importlib.util.find_spec("pynq") else "pynq is not installed")
 
 
-def _missing(*modules: str) -> str | None:
+def needs_modules(*modules: str) -> pytest.MarkDecorator:
+    """For tests of what optional packages do."""
     absent = [module for module in modules if not importlib.util.find_spec(module)]
-    return f"{' and '.join(absent)} missing: pip install '.[test]'" if absent else None
+    return _needs(f"{' and '.join(absent)} missing; make test-env installs all" if absent else None)
 
 
-needs_opencv = _needs(_missing("cv2"))
+needs_opencv = needs_modules("cv2")
