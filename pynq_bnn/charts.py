@@ -119,7 +119,8 @@ def history_chart(history: History, best: int = 4) -> Image.Image:
 def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -> Image.Image:
     """Where the cycles of each layer go: computing, waiting, moving maps; without counters what is predicted.
 
-    The number at each bar is the share of the array's XNORs that count.
+    The number at each bar is the share of the array's XNORs that count. A cycle in which two things go on, such as
+    computing and writing results, is drawn for the first of them.
 
     Parameters
     ----------
@@ -155,9 +156,13 @@ def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -
     return _image(figure)
 
 
-def _spent(row: LayerProfile) -> tuple[int, ...]:
-    cycles, *known = row.counters.values
-    return *known, cycles - sum(known)
+def _spent(row: LayerProfile) -> list[int]:
+    """Cycles for each of ``_SPENT``, together those counted."""
+    left, parts = row.counters.cycles, []
+    for counted in row.counters.values[1:]:
+        parts.append(min(counted, left))
+        left -= parts[-1]
+    return [*parts, left]
 
 
 def memory_chart(program: Program, config: Config, title: str = "") -> Image.Image:
@@ -183,8 +188,9 @@ def memory_chart(program: Program, config: Config, title: str = "") -> Image.Ima
     if layout.frees + 1 < count:
         axes.broken_barh([(layout.frees + 1, count - layout.frees - 1)], (0, spans[0] * layout.slots),
                          facecolors="none", edgecolor="#7fb069", hatch="//")
-        axes.text((layout.frees + 1 + count) / 2, spans[0] * layout.slots / 2, "next images come in", ha="center",
-                  va="center", fontsize=8, backgroundcolor="white")
+        if spans[0] * layout.slots > 0.04 * config.buffer_depth:
+            axes.text((layout.frees + 1 + count) / 2, spans[0] * layout.slots / 2, "next images come in", ha="center",
+                      va="center", fontsize=8, backgroundcolor="white")
     axes.set_xlim(0, count)
     axes.set_xticks(np.arange(count) + 0.5)
     axes.set_xticklabels([f"layer {stage.layer}" for stage in program.stages])

@@ -64,6 +64,10 @@ def test_a_bar_is_as_long_as_its_layers_cycles_and_parts_have_their_colours(prof
     picture = charts.layer_chart(rows, 3, "title")
     computing, images = count(picture, (47, 93, 138)), count(picture, GREEN)
     assert computing / images == pytest.approx(2, rel=0.1)
+    # A thousand cycles, of which 600 computed and 700 wrote results: 300 did both and are the computing's.
+    both = [replace(row, counters=Counters(1000, 600, 0, 0, 700), predicted=1000.0) for row in profile]
+    picture = charts.layer_chart(both, 3, "title")
+    assert count(picture, (47, 93, 138)) / count(picture, (181, 101, 118)) == pytest.approx(600 / 400, rel=0.1)
     predicted = charts.layer_chart(profile, 3)
     assert count(predicted, (47, 93, 138)) == 0
     assert count(predicted, (184, 196, 206)) > 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..errors import ImageError
 from .live import LiveResult
@@ -76,9 +76,7 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
-    photo = read_picture(picture).convert("RGB")
-    photo.thumbnail((_SIDE, _SIDE), Image.LANCZOS)
-    canvas.paste(photo, (_GAP, 40))
+    canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Image.LANCZOS), (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
     seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.NEAREST)

@@ -16,7 +16,7 @@ SHAPES = ("circle", "square", "triangle", "star")
 _CORNERS = {"square": (4, 1.0), "triangle": (3, 1.0), "star": (10, 0.42)}
 
 
-def film_of(photo: Image.Image, frames: int, size: tuple[int, int] = (320, 240)) -> Iterator[Image.Image]:
+def film_of(photo: Image.Image, frames: int, size: tuple[int, int] = (480, 360)) -> Iterator[Image.Image]:
     """Frames as of a camera that is led in a circle over ``photo`` and comes nearer.
 
     Parameters

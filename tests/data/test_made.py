@@ -31,7 +31,7 @@ def test_a_written_film_is_a_source_of_all_its_frames(tmp_path):
         photo(90 + 40 * number).save(photos[-1])
     folder = write_film(tmp_path / "deep" / "film", photos, frames=4)
     assert write_film(folder, photos, frames=4) == folder
-    assert [frame.shape for frame in open_frames(folder)] == [(240, 320, 3)] * 8
+    assert [frame.shape for frame in open_frames(folder)] == [(360, 480, 3)] * 8
 
 
 def test_a_film_of_nothing_and_a_place_that_cannot_be_written_are_errors(tmp_path):
