@@ -151,7 +151,7 @@ def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -
     axes.margins(x=0.12)
     axes.set_xlabel("cycles an image, each layer by itself; per cent: XNORs that count of those the array can do")
     axes.set_title(title, fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     _tidy(axes)
     return _image(figure)
 
