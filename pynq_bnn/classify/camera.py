@@ -45,7 +45,8 @@ def import_opencv() -> ModuleType:
         raise CameraError(f"cameras and videos are read by OpenCV, which cannot be imported ({first_line(error)}); "
                           f"pip install 'pynq-bnn[camera]', on a board: sudo apt install python3-opencv") from None
     with contextlib.suppress(AttributeError):  # what it writes to the terminal, our errors say better
-        cv2.setLogLevel(_SILENT)
+        # The second is its name since OpenCV 5.
+        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
     return cv2
 
 
