@@ -102,7 +102,9 @@ def test_errors_are_one_line(capsys, tmp_path, monkeypatch):
 def test_no_camera_and_a_damaged_video_are_one_line_to_the_terminal_too(tmp_path):
     """OpenCV and FFmpeg write past Python."""
     (tmp_path / "film.mp4").write_text("no video")
-    for source, words in (("63", "camera 63 cannot be opened"), (str(tmp_path / "film.mp4"), "cannot read it")):
+    (tmp_path / "film.avi").write_bytes(b"RIFF" + bytes(40) + b"AVI LIST" + b"\xff" * 2000)
+    for source, words in (("63", "camera 63 cannot be opened"), (str(tmp_path / "film.mp4"), "cannot read it"),
+                          (str(tmp_path / "film.avi"), "cannot read it")):
         done = subprocess.run([sys.executable, "-m", "pynq_bnn", "camera", source, "--no-window"], capture_output=True,
                               text=True, check=False)
         assert done.returncode == 2

@@ -7,7 +7,9 @@ waited in a queue.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -243,13 +245,32 @@ def _open(what: int | str) -> Any:
     """A ``cv2.VideoCapture`` that is open, or None."""
     cv2 = import_opencv()
     try:
-        capture = cv2.VideoCapture(what)
+        with _silent_stderr():
+            capture = cv2.VideoCapture(what)
     except cv2.error:
         return None
     if capture.isOpened():
         return capture
     capture.release()
     return None
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Nothing reaches the terminal from the C libraries, which complain of damaged files past every log level."""
+    try:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except (OSError, AttributeError, ValueError):  # there is no stderr
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _read(capture: Any) -> np.ndarray | None:
