@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from interop import bnn_pynq_writer as slow
 
 from pynq_bnn import load_network
 from pynq_bnn.backends import CpuBackend
@@ -69,3 +70,15 @@ def test_a_place_that_cannot_be_written_is_an_output_error(cnv, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="choose another place"):
         write_folder(cnv, tmp_path / "file" / "cnv")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_folder_of_theirs_goes_out_as_it_came_in(tmp_path, seed):
+    """Thresholds at and beyond the ends of their range among them; the folder is written by a slow writer of its own."""
+    theirs = slow.write_folder(tmp_path / "theirs", slow.random_parameters("cnvW1A1", seed), 10)
+    first = import_folder(theirs, "first")
+    second = import_folder(write_folder(first, tmp_path / "ours"), "second")
+    for mine, other in zip(first.layers, second.layers):
+        assert np.array_equal(mine.weights, other.weights)
+        assert mine.thresholds is None or np.array_equal(mine.thresholds, other.thresholds)
+    assert np.array_equal(first.golden.scores, second.golden.scores)
