@@ -74,7 +74,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error(cnv, tmp_path):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_folder_of_theirs_goes_out_as_it_came_in(tmp_path, seed):
-    """Thresholds at and beyond the ends of their range among them; the folder is written by a slow writer of its own."""
+    """Thresholds at and beyond the ends of their range among them; a slow writer of its own makes the folder."""
     theirs = slow.write_folder(tmp_path / "theirs", slow.random_parameters("cnvW1A1", seed), 10)
     first = import_folder(theirs, "first")
     second = import_folder(write_folder(first, tmp_path / "ours"), "second")
