@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from contextlib import ExitStack, closing
 
@@ -22,7 +21,6 @@ _LEAST_SECONDS, _LINE_SECONDS = 0.25, 1.0
 
 def camera(arguments: argparse.Namespace) -> int:
     """Classify frames until q, Ctrl-C, the end of a video or the limit of frames."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # of a damaged video our own line tells
     if arguments.output:
         check_output(arguments.output)  # told before the camera is started
     last: LiveResult | None = None
