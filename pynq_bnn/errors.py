@@ -38,5 +38,9 @@ class BackendError(PynqBnnError):
     """A backend is missing, cannot start, or does not fit the network."""
 
 
+class CameraError(PynqBnnError):
+    """A camera or video cannot be opened, read, shown or recorded."""
+
+
 class OutputError(PynqBnnError):
     """A result cannot be written."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commandline import fails, run
 from PIL import Image
 
 from pynq_bnn import cli, load_network, save_network
@@ -15,21 +16,6 @@ from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 
 PHOTOS = Path(__file__).parents[1] / "notebooks" / "photos"
-
-
-def run(capsys, *arguments):
-    status = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return status, out, err
-
-
-def fails(capsys, *arguments, words):
-    status, out, err = run(capsys, *arguments)
-    assert status == 2
-    assert err.startswith("pynq-bnn: ")
-    assert words in err
-    assert len(err.splitlines()) == 1
-    return err
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The wheel as a board's owner builds and installs it: without network, with the overlay and notebooks when present."""
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -18,8 +17,8 @@ from pynq_bnn.program.config import Config
 ROOT = Path(__file__).parents[1]
 TINY = Config(lanes=2, pe=8, simd=64, buffer_depth=256, ring_depth=32)
 OFFLINE = ("--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
-IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build")
-NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "made")
+NOTEBOOKS = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 PYNQ = {"pynq.lib": "pynq_bnn.board.ip", "pynq.notebooks": "pynq_bnn.notebooks", "pynq.overlays": "pynq_bnn.overlays"}
 OVERLAY = {f"pynq_bnn/overlays/pynq-bnn.{kind}" for kind in ("bit", "hwh", "json")}
 
@@ -60,7 +59,7 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def full(plain, tmp_path_factory):
-    """The same with a bitstream (where pynq is there, that of a simulated device) and a notebook."""
+    """The same with a bitstream (where pynq is there, that of a simulated device) and the notebooks."""
     source = tmp_path_factory.mktemp("full") / "source"
     shutil.copytree(plain[0], source)
     for kind in ("bit", "hwh", "json"):
@@ -68,7 +67,8 @@ def full(plain, tmp_path_factory):
     if importlib.util.find_spec("pynq"):
         from pynq_bnn.simulation.pynq_device import write_bitstream
         write_bitstream(source / "overlays" / "pynq-bnn.bit", TINY)
-    (source / "notebooks" / "1-start.ipynb").write_text(json.dumps(NOTEBOOK))
+    for name in NOTEBOOKS:
+        shutil.copy(ROOT / "notebooks" / name, source / "notebooks")
     return source, build(source, tmp_path_factory.mktemp("full-wheel"))
 
 
@@ -87,7 +87,8 @@ def test_the_wheel_holds_the_package_the_networks_and_what_the_simulator_is_buil
 
 
 def test_bitstream_and_notebooks_are_in_the_wheel_when_they_are_present(plain, full):
-    assert names(full[1]) - names(plain[1]) == OVERLAY | {"pynq_bnn/notebooks/1-start.ipynb"}
+    assert len(NOTEBOOKS) == 6
+    assert names(full[1]) - names(plain[1]) == OVERLAY | {f"pynq_bnn/notebooks/{name}" for name in NOTEBOOKS}
 
 
 def test_the_metadata_name_what_pynq_looks_for_and_what_the_boards_image_has(plain):
@@ -153,7 +154,7 @@ with SimulatedDevice(Config(lanes=2, pe=8, simd=64, buffer_depth=256, ring_depth
     installed("-c", command, "pynq-bnn", "--ignore-overlays", "--quiet", "--path", "given")
     given = {path.relative_to(installed.folder / "given" / "pynq-bnn").as_posix()
              for path in (installed.folder / "given" / "pynq-bnn").rglob("*") if path.is_file()}
-    assert {"1-start.ipynb", "photos/cat.jpg"} <= given
+    assert NOTEBOOKS | {"README.md", "photos/cat.jpg"} <= given
 
 
 @needs_rtl

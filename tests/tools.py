@@ -27,3 +27,12 @@ def _needs(missing: str | None) -> pytest.MarkDecorator:
 # The simulated core alone; the backend "rtl", which drives it by pynq.
 needs_simulator = _needs(_simulator_missing())
 needs_rtl = _needs(_simulator_missing() if importlib.util.find_spec("pynq") else "pynq is not installed")
+
+
+def needs_modules(*modules: str) -> pytest.MarkDecorator:
+    """For tests of what optional packages do."""
+    absent = [module for module in modules if not importlib.util.find_spec(module)]
+    return _needs(f"{' and '.join(absent)} missing; make test-env installs all" if absent else None)
+
+
+needs_opencv = needs_modules("cv2")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import BackendError
 from ..network import Network
-from .auto import best_backend
+from .auto import best_accelerator, best_backend
 from .base import Backend, BackendTime
 from .cpu import CpuBackend
 from .overlay import OverlayBackend
@@ -17,7 +17,7 @@ BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBac
                                       "overlay": OverlayBackend}
 
 __all__ = ["BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "PopcountBackend", "RtlBackend",
-           "Simulation", "best_backend", "create_backend"]
+           "Simulation", "best_accelerator", "best_backend", "create_backend"]
 
 
 def create_backend(name: str, network: Network, *, trace: str | Path | None = None) -> Backend:

@@ -1,4 +1,4 @@
-"""The backend "auto": the board's overlay where there is one, else cpu."""
+"""The best backend of this machine: the board's overlay where there is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ..errors import BackendError, first_line
 from ..network import Network
 from .base import Backend
 from .cpu import CpuBackend
-from .overlay import OverlayBackend
+from .overlay import OverlayBackend, RunOptions
+from .popcount import PopcountBackend
+from .rtl import RtlBackend
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,26 @@ def best_backend(network: Network) -> Backend:
         except BackendError as error:
             log.warning("the board's overlay is not used, the processor computes instead: %s", error)
     return CpuBackend(network)
+
+
+def best_accelerator(network: Network) -> Backend:
+    """The accelerator to look into, with its counters: the overlay on a board, else its simulation.
+
+    Where neither can be had, a warning says why, and the engine of XNOR and popcount takes its place, which does the
+    accelerator's arithmetic and has no clock.
+
+    Raises
+    ------
+    PynqBnnError
+        The network suits no backend.
+    """
+    try:
+        if _is_board():
+            return OverlayBackend(network, options=RunOptions(counters=True))
+        return RtlBackend(network)
+    except BackendError as error:
+        log.warning("no accelerator here, XNOR and popcount on the processor take its place: %s", error)
+        return PopcountBackend(network)
 
 
 def _is_board() -> bool:

@@ -21,7 +21,9 @@ from ..files import file_state
 from ..interop.old_preprocessing import bnn_pynq_pixels
 from ..network import InputSpec, Network
 from ..zoo import find_network
-from .preprocess import Picture, network_input
+from .camera import Frames, Source
+from .live import live_results
+from .preprocess import Picture, network_input, seen_box
 from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
 
@@ -62,7 +64,7 @@ class Classifier:
     def __init__(self, network: Union[str, Path, Network] = "cnv-cifar10", backend: str = "auto", *,
                  fit: str | None = None, trace: str | Path | None = None) -> None:
         self.network = network if isinstance(network, Network) else find_network(network)
-        self._prepare = _preparation(self.network.input, fit)
+        self._prepare, self._box = _preparation(self.network.input, fit)
         self.backend = create_backend(backend, self.network, trace=trace)
         self.timing = Timing()
 
@@ -94,31 +96,58 @@ class Classifier:
             return list(self.stream(image))
         return list(self.stream([image]))[0]
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
-        """Classify pictures as they come; on a board the next ones are made ready while some are computed.
+    def stream(self, source: Union[Source, Frames, Iterable[Picture]], frames: int | None = None) -> Iterator[Result]:
+        """Classify pictures as they come: those of a camera, a video or a folder, or of any iterable.
 
-        Take all results, or close the iterator, before anything else is asked of this classifier.
+        Of a camera every answer is that for its newest frame. Closing the iterator, or leaving its loop, gives camera
+        or file back.
 
         Parameters
         ----------
-        pictures : iterable of what :meth:`classify` takes as one picture
+        source : int, str, Path; or iterable of what :meth:`classify` takes as one picture
+            The number of a camera, the path of a video, of a folder of pictures or of a sequence such as
+            ``shot-%04d.png`` (see :func:`~pynq_bnn.classify.camera.open_frames`). Of an iterable dozens of pictures
+            are taken at a time, so that on a board the next are made ready while some are computed; take all its
+            results, or close the iterator, before anything else is asked of this classifier.
+        frames : int, optional
+            Stop after so many pictures.
 
         Yields
         ------
+        LiveResult
+            For each frame of a camera, video or folder: a :class:`Result` with the frame, its number and the rate.
         Result
-            For each picture, in order; the first when some dozens have been taken.
+            For each picture of an iterable.
 
         Raises
         ------
+        CameraError
+            There is no such camera or file, it cannot be read, or OpenCV is missing.
         ImageError
             A picture cannot be read, or an array has another type or shape.
         """
         self._require_open()
+        if isinstance(source, (int, str, Path, Frames, np.integer)) or not isinstance(source, Iterable):
+            return live_results(source, self._answer, self.box, frames)
+        return self._stream(source if frames is None else islice(source, frames))
+
+    def _answer(self, picture: Picture) -> Result:
+        """One picture without looking at the next."""
+        self._require_open()
+        began = time.perf_counter()
+        pixels = self._prepare(picture)[None]
+        preparing = time.perf_counter() - began
+        scores = self.backend.scores(pixels)
+        self._note_timing(1, preparing, began)
+        return single_results(self.network.output, scores, pixels)[0]
+
+    def _stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+        self._require_open()
         began, preparing, waiting = time.perf_counter(), Stopwatch(), deque()
-        images, source = 0, iter(pictures)
+        images, rest = 0, iter(pictures)
 
         def groups() -> Iterator[np.ndarray]:
-            while group := [self._prepare(picture) for picture in islice(source, GROUP)]:
+            while group := [self._prepare(picture) for picture in islice(rest, GROUP)]:
                 waiting.extend(group)
                 yield np.stack(group)
 
@@ -160,6 +189,10 @@ class Classifier:
         """The (H, W, C) uint8 pixels that the network sees of ``picture``."""
         return self._prepare(picture)
 
+    def box(self, picture: Picture) -> tuple[int, int, int, int]:
+        """The part of ``picture`` that :meth:`prepare` makes its pixels of: (left, top, right, bottom) in pixels."""
+        return self._box(picture)
+
     def _fit_array(self, pictures: np.ndarray) -> np.ndarray:
         shape = self.network.input.shape
         if pictures.shape[1:] == shape and pictures.dtype == np.uint8:
@@ -199,13 +232,15 @@ class Classifier:
         self.close()
 
 
-def _preparation(spec: InputSpec, fit: str | None) -> Callable[[Picture], np.ndarray]:
-    """The function from a picture to the pixels of the network's input."""
+def _preparation(spec: InputSpec, fit: str | None) -> tuple[Callable[[Picture], np.ndarray], Callable]:
+    """The functions from a picture to the pixels of the network's input, and to the part that these are made of."""
     if isinstance(fit, str) and fit in BNN_PYNQ_FITS:
         if spec.shape != (32, 32, 3):
             raise NetworkError(f"{fit!r} makes 32×32 colour pictures, the network takes {spec.shape}")
-        return partial(bnn_pynq_pixels, via_64=BNN_PYNQ_FITS[fit])
-    return partial(network_input, spec=spec if fit is None else replace(spec, fit=fit))
+        # That preprocessing shows the network the whole picture, as "letterbox" does.
+        return partial(bnn_pynq_pixels, via_64=BNN_PYNQ_FITS[fit]), partial(seen_box, spec=replace(spec, fit="stretch"))
+    spec = spec if fit is None else replace(spec, fit=fit)
+    return partial(network_input, spec=spec), partial(seen_box, spec=spec)
 
 
 class _Kept:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..errors import ImageError
+from .live import LiveResult
 from .preprocess import Picture, read_picture
 from .result import Result
 
 _SIDE, _GAP, _BAR_HEIGHT, _BAR_WIDTH = 224, 16, 20, 200
+_GUIDE, _STRIP = "#ffb000", "#111820"
 _INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
 
 
@@ -74,9 +76,7 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
-    photo = read_picture(picture).convert("RGB")
-    photo.thumbnail((_SIDE, _SIDE), Image.LANCZOS)
-    canvas.paste(photo, (_GAP, 40))
+    canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Image.LANCZOS), (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
     seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.NEAREST)
@@ -99,6 +99,56 @@ def _bars(draw: ImageDraw.ImageDraw, result: Result, corner: tuple[int, int], na
 
 def _short(name: str) -> str:
     return name if len(name) <= 18 else name[:17] + "…"
+
+
+def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
+    """A frame with its label, confidence and rate, a guide around what the network sees of it, and its pixels.
+
+    Parameters
+    ----------
+    result : LiveResult
+    width : int
+        Pixels; frames wider than this are made smaller.
+    """
+    frame = Image.fromarray(result.frame)
+    scale = min(1.0, width / frame.width)
+    if scale < 1:
+        frame = frame.resize((width, max(1, round(frame.height * scale))), Image.BILINEAR)
+    box = [round(side * scale) for side in result.box]
+    # Outside the guide the frame is dark: the network does not see it.
+    shown = frame.point(lambda value: value // 3)
+    shown.paste(frame.crop(box), box[:2])
+    draw = ImageDraw.Draw(shown)
+    draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=_GUIDE, width=2)
+    seen = read_picture(result.input_image).convert("RGB")
+    times = max(1, round(min(shown.size) * 0.3 / max(seen.size)))
+    seen = seen.resize((seen.width * times, seen.height * times), Image.NEAREST)
+    corner = shown.width - seen.width - 8, shown.height - seen.height - 8
+    draw.rectangle((corner[0] - 2, corner[1] - 2, corner[0] + seen.width + 1, corner[1] + seen.height + 1), _GUIDE)
+    shown.paste(seen, corner)
+    rate = f"{result.fps:.1f} fps" if result.fps else ""
+    return _below_banner(shown, f"{result.label} {result.confidence:.0%}", rate)
+
+
+def _below_banner(picture: Image.Image, left: str, right: str) -> Image.Image:
+    """``picture`` under a dark strip with two texts, where they hide nothing of it."""
+    size = max(14, picture.width // 26)
+    texts = [_large_text(text, size) for text in (left, right)]
+    height = max(text.height for text in texts) + 10
+    canvas = Image.new("RGB", (picture.width, picture.height + height), _STRIP)
+    canvas.paste(picture, (0, height))
+    for text, x in zip(texts, (8, picture.width - texts[1].width - 8)):
+        canvas.paste((255, 255, 255), (x, (height - text.height) // 2), text)
+    return canvas
+
+
+def _large_text(text: str, size: int) -> Image.Image:
+    """A mask of the text, about ``size`` pixels high; the bitmap font of old Pillow is enlarged."""
+    font = _font(size)
+    scale = 1 if isinstance(font, ImageFont.FreeTypeFont) else max(1, size // 11)
+    mask = Image.new("L", (max(1, _width(text, font) + 2), size + size // 4 if scale == 1 else 12))
+    ImageDraw.Draw(mask).text((0, 0), _drawable(text, font), 255, font)
+    return mask.resize((mask.width * scale, mask.height * scale), Image.NEAREST)
 
 
 def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) -> Image.Image:

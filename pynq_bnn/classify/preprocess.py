@@ -52,6 +52,42 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
     return np.asarray(image, np.uint8).reshape(spec.shape)
 
 
+def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
+    """The part of ``picture`` that a network's input is made of.
+
+    Parameters
+    ----------
+    picture : as for :func:`network_input`
+
+    Returns
+    -------
+    (left, top, right, bottom)
+        In pixels of the upright picture, right and bottom excluded: the middle for the rule "crop", the ink for
+        "digit", all of it for the others.
+
+    Raises
+    ------
+    ImageError
+        As :func:`network_input`.
+    """
+    image = read_picture(picture)
+    width, height = image.size
+    if image.size != (spec.width, spec.height):
+        if spec.fit == "crop":
+            return _middle(image.size, spec.width / spec.height)
+        if spec.fit == "digit":
+            return _ink(image)[1] or (0, 0, width, height)
+    return 0, 0, width, height
+
+
+def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
+    """The largest centred part of ``size`` whose width is ``ratio`` times its height."""
+    width, height = size
+    inner = (width, round(width / ratio)) if width < height * ratio else (round(height * ratio), height)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    return left, top, left + inner[0], top + inner[1]
+
+
 def read_picture(picture: Picture, background: int = 255) -> Image.Image:
     """``picture`` as an upright RGB or grey (``L``) PIL image, transparency laid over ``background``."""
     if isinstance(picture, np.ndarray):
@@ -150,15 +186,11 @@ def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Im
     Dark ink on light paper is inverted, contrast stretched, the ink's bounding box scaled to 20/28 of
     the side with its aspect kept, and its centre of mass put into the middle.
     """
-    grey = np.asarray(image.convert("L"), np.float32)
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = 255 - grey if np.median(border) > 127 else grey
-    # A contrast under 16 grey levels is stretched as if it were 16, so that the noise of a blank page stays dark.
-    ink = np.clip((ink - np.median(ink)) / max(np.ptp(ink) - (np.median(ink) - ink.min()), 16) * 255, 0, 255)
-    ys, xs = np.nonzero(ink > 80)
-    if not len(ys):
+    ink, box = _ink(image)
+    if box is None:
         return Image.new("L", size, 0).convert(image.mode)
-    cut = Image.fromarray(ink[ys.min():ys.max() + 1, xs.min():xs.max() + 1].astype(np.uint8))
+    left, top, right, bottom = box
+    cut = Image.fromarray(ink[top:bottom, left:right].astype(np.uint8))
     factor = min(size) * 20 / 28 / max(cut.size)
     cut = cut.resize(_scaled(cut.size, factor), Image.LANCZOS)
     mass = np.asarray(cut, np.float64)
@@ -168,6 +200,19 @@ def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Im
     canvas = Image.new("L", size, 0)
     canvas.paste(cut, (left, top))
     return canvas.convert(image.mode)
+
+
+def _ink(image: Image.Image) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
+    """(H, W) float32 darkness of the ink, 0…255, and (left, top, right, bottom) around it, None on an empty page."""
+    grey = np.asarray(image.convert("L"), np.float32)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ink = 255 - grey if np.median(border) > 127 else grey
+    # A contrast under 16 grey levels is stretched as if it were 16, so that the noise of a blank page stays dark.
+    ink = np.clip((ink - np.median(ink)) / max(np.ptp(ink) - (np.median(ink) - ink.min()), 16) * 255, 0, 255)
+    ys, xs = np.nonzero(ink > 80)
+    if not len(ys):
+        return ink, None
+    return ink, (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
 
 
 _FITTERS = {"letterbox": _fit_letterbox, "extend": _fit_extend, "crop": _fit_crop, "stretch": _fit_stretch,

@@ -67,12 +67,16 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return names
 
 
+def is_picture_name(path: Path) -> bool:
+    """Whether a file's suffix is one of a picture that Pillow reads."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    return kind in Image.OPEN and kind not in _NO_PICTURES
+
+
 def picture_paths(folder: Path) -> list[Path]:
     """Every file below ``folder`` whose suffix is one of a picture that Pillow reads, sorted; none that is hidden."""
-    known = {suffix for suffix, kind in Image.registered_extensions().items()
-             if kind in Image.OPEN and kind not in _NO_PICTURES}
     try:
-        return sorted(p for p in folder.rglob("*") if p.suffix.lower() in known and p.is_file()
+        return sorted(p for p in folder.rglob("*") if is_picture_name(p) and p.is_file()
                       and not any(part.startswith(".") for part in p.relative_to(folder).parts))
     except OSError as error:
         raise DataError(f"cannot read {folder}: {first_line(error)}") from None

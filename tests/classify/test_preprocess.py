@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pynq_bnn.classify.preprocess import network_input, read_picture
+from pynq_bnn.classify.preprocess import network_input, read_picture, seen_box
 from pynq_bnn.errors import ImageError
 from pynq_bnn.network.spec import FITS, InputSpec, signed_codes
 
@@ -460,3 +460,34 @@ def test_read_picture_gives_rgb_or_grey():
             assert read_picture(Image.new(mode, (4, 4))).mode in ("RGB", "L"), mode
         except ImageError:
             assert mode in ("LAB", "La")  # Pillow does not convert these
+
+
+# --- the part that is seen ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("size", "expected"), [((80, 60), (10, 0, 70, 60)), ((60, 81), (0, 10, 60, 70)),
+                                                ((32, 32), (0, 0, 32, 32)), ((5, 5), (0, 0, 5, 5))])
+def test_crop_sees_the_middle_and_nothing_far_outside_it(size, expected):
+    picture = noise(size[1], size[0], 3)
+    box = seen_box(picture, spec(fit="crop"))
+    assert box == expected
+    left, top, right, bottom = box
+    other = noise(size[1], size[0], 3, seed=1)
+    margin = 6  # the filter of the reduction reaches a little over the edge
+    inner = (slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin))
+    other[inner] = picture[inner]
+    assert np.array_equal(network_input(picture, spec(fit="crop")), network_input(other, spec(fit="crop")))
+    picture[top:bottom, left:right] = 255 - picture[top:bottom, left:right]
+    assert not np.array_equal(network_input(picture, spec(fit="crop")), network_input(other, spec(fit="crop")))
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "extend", "stretch"])
+def test_the_other_rules_see_all(fit):
+    assert seen_box(noise(60, 80, 3), spec(fit=fit)) == (0, 0, 80, 60)
+
+
+def test_digit_sees_the_ink():
+    page = np.full((100, 90), 250, np.uint8)
+    page[20:70, 30:42] = 10
+    digits = spec(28, 28, 1, "digit", 0)
+    assert seen_box(page, digits) == (30, 20, 42, 70)
+    assert seen_box(np.full((50, 40), 250, np.uint8), digits) == (0, 0, 40, 50)

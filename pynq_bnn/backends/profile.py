@@ -1,0 +1,71 @@
+"""A network layer by layer: its maps, and what each layer costs the accelerator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..network import Network
+from ..program.batch import Counters
+from ..program.config import Config
+from ..program.predict import batch_cost
+from ..program.schedule import schedule
+from .base import Backend
+from .overlay import OverlayBackend
+
+
+@dataclass(frozen=True, eq=False)
+class LayerProfile:
+    """One layer, run by itself on a batch.
+
+    layer, kind : its place and sort; macs : of an image, padding included.
+    states : what is behind it, as :meth:`Backend.states` gives it.
+    predicted : cycles of the batch, by the scheduler's model.
+    counters : cycles of the batch as the accelerator counted them, or None on a backend that has no clock.
+    utilization : XNORs that count of those the array can do in the cycles counted (or predicted), 0…1.
+    """
+
+    layer: int
+    kind: str
+    macs: int
+    states: np.ndarray
+    predicted: float
+    counters: Counters | None
+    utilization: float
+
+
+def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
+    """Run each layer as a program of its own.
+
+    Parameters
+    ----------
+    backend : Backend
+        One with counters, such as :func:`~pynq_bnn.backends.auto.best_accelerator` gives; any other is not counted.
+    pixels : (N, H, W, C) uint8
+
+    Raises
+    ------
+    BackendError
+        ``pixels`` do not fit, or the network does not fit the accelerator.
+    """
+    network, counted = backend.network, isinstance(backend, OverlayBackend)
+    config = backend.config if counted else Config()
+    plan = schedule(network, config, len(pixels), cuts=tuple(range(len(network.layers) - 1)))
+    macs, profiles, seen = _macs(network), [], 0
+    for number, (program, states) in enumerate(zip(plan.programs, backend.states(pixels))):
+        words = program.in_words, program.out_words
+        predicted = batch_cost(program.stages, program.layout, config, len(pixels), words).cycles
+        counters = None
+        if counted and len(backend.last_counters) > seen:
+            first, *rest = backend.last_counters[seen:]
+            counters, seen = sum(rest, first), len(backend.last_counters)
+        work = sum(stage.work for stage in program.stages) * len(pixels)
+        cycles = counters.cycles if counters else predicted
+        profiles.append(LayerProfile(number, network.layers[number].kind, macs[number], states, predicted, counters,
+                                     work / cycles / config.bit_ops))
+    return profiles
+
+
+def _macs(network: Network) -> list[int]:
+    return [layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2])) for layer, shape in network.walk()]

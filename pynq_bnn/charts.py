@@ -1,0 +1,304 @@
+"""Charts for notebooks, as PIL images; drawn by matplotlib, which is imported when one is drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from .backends.profile import LayerProfile
+from .classify.history import History
+from .classify.result import Result
+from .errors import OutputError, first_line
+from .program.config import Config
+from .program.layout import sizes
+from .program.schedule import Program
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BEST, _OTHER, _INK = "#2f7ed8", "#b8c4ce", "#1f2933"
+# What the accelerator's cycles are spent on, in the order of its counters, and what is left.
+_SPENT = {"computing": "#2f5d8a", "waiting for parameters": "#e0a030", "images in": "#7fb069", "results out": "#b56576",
+          "between tiles and layers": "#d5dae0"}
+_DPI = 110
+
+
+def _figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise OutputError(f"charts are drawn by matplotlib, which cannot be imported ({first_line(error)}); "
+                          f"pip install 'pynq-bnn[notebooks]', on a board: sudo apt install python3-matplotlib"
+                          ) from None
+    return Figure(figsize=(width, height), constrained_layout=True)
+
+
+def _image(figure: Figure) -> Image.Image:
+    memory = io.BytesIO()
+    figure.savefig(memory, format="png", dpi=_DPI)
+    return Image.open(memory).convert("RGB")
+
+
+def _tidy(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def score_chart(results: Sequence[Result], titles: Sequence[str]) -> Image.Image:
+    """The logits of some pictures, a panel each, the answer in blue: the scores with the last layer's scale and offset.
+
+    Parameters
+    ----------
+    results : of one network
+    titles : a heading for each
+
+    Raises
+    ------
+    OutputError
+        There is nothing to draw, or no matplotlib to draw it.
+    """
+    if not results:
+        raise OutputError("no scores to draw; classify a picture first")
+    columns = min(4, len(results))
+    rows = -(-len(results) // columns)
+    figure = _figure(2.4 * columns + 0.8, (0.22 * len(results[0].classes) + 0.7) * rows + 0.3)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    places = np.arange(len(results[0].classes))
+    for panel in panels[len(results):]:
+        panel.set_visible(False)
+    for panel, result, title in zip(panels, results, titles):
+        panel.barh(places, result.logits, color=[_BEST if k == result.index else _OTHER for k in places])
+        panel.axvline(0, color=_INK, linewidth=0.6)
+        panel.set_yticks(places)
+        panel.set_yticklabels(result.classes)
+        panel.set_title(f"{title}: {result.label}", fontsize=10)
+        _tidy(panel)
+    panels[0].invert_yaxis()
+    figure.supxlabel("logit: the integer score of the class, scaled; the largest is the answer", fontsize=9)
+    return _image(figure)
+
+
+def history_chart(history: History, best: int = 4) -> Image.Image:
+    """Probabilities of the likeliest classes over a live run, and the frames a second under them.
+
+    Parameters
+    ----------
+    history : of at least one frame
+    best : int
+        So many classes have a line of their own.
+
+    Raises
+    ------
+    OutputError
+        No frame was seen, or there is no matplotlib.
+    """
+    if not len(history):
+        raise OutputError("no frame was seen; run the stream first")
+    figure = _figure(9, 4.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    for index in np.argsort(-history.probabilities.mean(axis=0), kind="stable")[:best]:
+        upper.plot(history.seconds, history.probabilities[:, index], marker=".", label=history.classes[index])
+    upper.set_ylabel("probability")
+    upper.set_ylim(-0.02, 1.02)
+    upper.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    lower.plot(history.seconds[1:], history.fps[1:], color=_INK)
+    lower.set_ylabel("frames/s")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("seconds")
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+        _tidy(axes)
+    return _image(figure)
+
+
+def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -> Image.Image:
+    """Where the cycles of each layer go: computing, waiting, moving maps; without counters what is predicted.
+
+    The number at each bar is the share of the array's XNORs that count. A cycle in which two things go on, such as
+    computing and writing results, is drawn for the first of them.
+
+    Parameters
+    ----------
+    profile : of :func:`~pynq_bnn.backends.profile.profile_layers`
+    images : int
+        Of its batch; the bars are cycles an image.
+    """
+    figure = _figure(9, 1.4 + 0.36 * len(profile))
+    axes = figure.subplots()
+    places = np.arange(len(profile))
+    if any(row.counters is None for row in profile):
+        axes.barh(places, [row.predicted / images for row in profile], color=_OTHER, label="predicted")
+    else:
+        left = np.zeros(len(profile))
+        for number, (name, colour) in enumerate(_SPENT.items()):
+            part = np.array([_spent(row)[number] for row in profile]) / images
+            axes.barh(places, part, left=left, color=colour, label=name)
+            left += part
+        axes.plot([row.predicted / images for row in profile], places, "|", color=_INK, markersize=14,
+                  label="predicted")
+    for place, row in zip(places, profile):
+        end = max(row.predicted, row.counters.cycles if row.counters else 0) / images
+        axes.annotate(f"{row.utilization:.0%}", (end, place), (6, 0), textcoords="offset points", va="center",
+                      fontsize=9)
+    axes.set_yticks(places)
+    axes.set_yticklabels([f"{row.layer} {row.kind}" for row in profile])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("cycles an image, each layer by itself; per cent: XNORs that count of those the array can do")
+    axes.set_title(title, fontsize=10)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    _tidy(axes)
+    return _image(figure)
+
+
+def _spent(row: LayerProfile) -> list[int]:
+    """Cycles for each of ``_SPENT``, together those counted."""
+    left, parts = row.counters.cycles, []
+    for counted in row.counters.values[1:]:
+        parts.append(min(counted, left))
+        left -= parts[-1]
+    return [*parts, left]
+
+
+def memory_chart(program: Program, config: Config, title: str = "") -> Image.Image:
+    """What lies where in a lane's memory, from layer to layer: the maps take turns at its two ends.
+
+    Parameters
+    ----------
+    program : of a :class:`~pynq_bnn.program.schedule.Schedule`
+    """
+    layout, spans = program.layout, sizes(program.stages)
+    count = len(program.stages)
+    figure = _figure(9, 4.2)
+    axes = figure.subplots()
+    for number, (base, span) in enumerate(zip(layout.bases, spans)):
+        # Written by the stage before, read by the next.
+        begin, end = max(0, number - 1), min(count, number + 1)
+        colour = "#7fb069" if number == 0 else _BEST if number % 2 else "#e0a030"
+        axes.broken_barh([(begin, end - begin)], (base, span * layout.slots), facecolors=colour, edgecolor="white")
+        name = "images" if number == 0 else "results" if number == count else f"map {number - 1}"
+        if span * layout.slots > 0.04 * config.buffer_depth:
+            axes.text((begin + end) / 2, base + span * layout.slots / 2, name, ha="center", va="center", fontsize=8,
+                      color="white")
+    if layout.frees + 1 < count:
+        axes.broken_barh([(layout.frees + 1, count - layout.frees - 1)], (0, spans[0] * layout.slots),
+                         facecolors="none", edgecolor="#7fb069", hatch="//")
+        if spans[0] * layout.slots > 0.04 * config.buffer_depth:
+            axes.text((layout.frees + 1 + count) / 2, spans[0] * layout.slots / 2, "next images come in", ha="center",
+                      va="center", fontsize=8, backgroundcolor="white")
+    axes.set_xlim(0, count)
+    axes.set_xticks(np.arange(count) + 0.5)
+    axes.set_xticklabels([f"layer {stage.layer}" for stage in program.stages])
+    axes.set_ylim(0, config.buffer_depth)
+    axes.set_ylabel(f"64-bit word of a lane ({config.buffer_depth:,})")
+    axes.set_title(title or f"{layout.slots} image{'s' * (layout.slots > 1)} a lane", fontsize=10)
+    axes.set_axisbelow(True)
+    axes.grid(axis="x", alpha=0.2)
+    _tidy(axes)
+    return _image(figure)
+
+
+def maps_chart(profiles: Mapping[str, Sequence[LayerProfile]], channels: Sequence[int], image: int = 0) -> Image.Image:
+    """The first maps of every layer on some backends, one under the other, and how many bits differ from the first's.
+
+    Parameters
+    ----------
+    profiles : backend's name → its profile, of the same network and pictures
+    channels : output channels of each layer
+    image : int
+        Which picture of the batch.
+    """
+    hidden = len(channels) - 1
+    figure = _figure(1.15 * hidden + 0.9, 1.45 * len(profiles) + 0.5)
+    panels = figure.subplots(len(profiles), hidden, squeeze=False)
+    reference = next(iter(profiles.values()))
+    for row, (name, profile) in zip(panels, profiles.items()):
+        for panel, layer, first, count in zip(row, profile, reference, channels):
+            panel.imshow(_mosaic(layer.states[image], count), cmap="gray", vmin=-0.4, vmax=1, interpolation="nearest")
+            panel.set_xticks([])
+            panel.set_yticks([])
+            wrong = _bits_that_differ(layer.states, first.states)
+            if panel in panels[0]:
+                panel.set_title(f"{layer.layer} {layer.kind}", fontsize=9)
+            else:
+                panel.set_xlabel("equal" if not wrong else f"{wrong:,} differ", fontsize=8,
+                                 color=_INK if not wrong else "red")
+        row[0].set_ylabel(name)
+    return _image(figure)
+
+
+def _mosaic(packed: np.ndarray, channels: int) -> np.ndarray:
+    """The first 16 channels of a map of packed bits, four by four with gaps; a flat one as a block."""
+    bits = np.unpackbits(packed, axis=-1, bitorder="little")[..., :channels].astype(np.float32)
+    height, width, _ = bits.shape
+    if height == width == 1:
+        side = int(np.ceil(np.sqrt(channels)))
+        block = np.full(side * side, -0.4, np.float32)
+        block[:channels] = bits.reshape(-1)
+        return block.reshape(side, side)
+    canvas = np.full((4 * (height + 1) - 1, 4 * (width + 1) - 1), -0.4, np.float32)
+    for channel in range(min(16, channels)):
+        y, x = channel // 4 * (height + 1), channel % 4 * (width + 1)
+        canvas[y:y + height, x:x + width] = bits[..., channel]
+    return canvas
+
+
+def _bits_that_differ(a: np.ndarray, b: np.ndarray) -> int:
+    return int(np.unpackbits(a ^ b).sum())
+
+
+def resource_chart(used: Mapping[str, Mapping[str, int]], available: Mapping[str, int], title: str = "") -> Image.Image:
+    """How much of a chip some designs take.
+
+    Parameters
+    ----------
+    used : design → resource → count
+    available : resource → what the chip has
+    """
+    figure = _figure(9, 0.9 + 0.32 * len(available) * max(1, len(used)))
+    axes = figure.subplots()
+    height = 0.8 / max(1, len(used))
+    colours = (_BEST, "#e0a030", "#7fb069", "#b56576")
+    for number, (design, counts) in enumerate(used.items()):
+        places = np.arange(len(available)) + (number - (len(used) - 1) / 2) * height
+        shares = [counts[name] / limit for name, limit in available.items()]
+        axes.barh(places, shares, height * 0.9, color=colours[number % len(colours)], label=design)
+        for place, share, name in zip(places, shares, available):
+            axes.annotate(f"{counts[name]:,} of {available[name]:,}", (share, place), (6, 0),
+                          textcoords="offset points", va="center", fontsize=9)
+    axes.set_yticks(np.arange(len(available)))
+    axes.set_yticklabels(list(available))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.25)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xticklabels(["0", "25 %", "50 %", "75 %", "100 %"])
+    axes.axvline(1, color=_INK, linewidth=0.6)
+    axes.set_title(title, fontsize=10)
+    if len(used) > 1:
+        axes.legend(loc="lower right", fontsize=8)
+    _tidy(axes)
+    return _image(figure)
+
+
+def picture_grid(pictures: Sequence[Any], titles: Sequence[str], columns: int = 8, side: int = 96) -> Image.Image:
+    """Small pictures in rows, each with a word under it; for a look into a data set.
+
+    Parameters
+    ----------
+    pictures : (H, W, C) uint8 arrays or PIL images
+    """
+    rows = -(-len(pictures) // columns)
+    figure = _figure(columns * side / _DPI * 1.15, rows * side / _DPI * 1.45)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.axis("off")
+    for panel, picture, title in zip(panels, pictures, titles):
+        pixels = np.asarray(picture)
+        panel.imshow(pixels.squeeze(), cmap="gray" if pixels.squeeze().ndim == 2 else None, vmin=0, vmax=255)
+        panel.set_title(title, fontsize=8, y=-0.26)
+    return _image(figure)

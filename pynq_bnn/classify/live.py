@@ -1,0 +1,78 @@
+"""Answers for the frames of a camera, a video or an image sequence, one at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from .camera import Frames, Source, open_frames
+from .result import Result
+
+# The rate is that of so many frames, or of fewer where these took longer than so many seconds.
+_RATE_FRAMES, _RATE_SECONDS = 60, 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class LiveResult(Result):
+    """The answer for one frame.
+
+    frame : (H, W, 3) uint8 RGB, as it came.
+    box : (left, top, right, bottom), the part of the frame that ``input_image`` is made of.
+    number : of the frame, from 0.
+    seconds : since the first frame was there.
+    fps : frames a second of late, with everything that is done to them; 0 for the first.
+    """
+
+    frame: np.ndarray
+    box: tuple[int, int, int, int]
+    number: int
+    seconds: float
+    fps: float
+
+
+class Pace:
+    """Frames a second over the last moments."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def tick(self, now: float) -> float:
+        """Count a frame at ``now`` seconds; the rate of late, 0 for the first frame."""
+        self._times.append(now)
+        while len(self._times) > 2 and (len(self._times) > _RATE_FRAMES or now - self._times[0] > _RATE_SECONDS):
+            self._times.popleft()
+        passed = now - self._times[0]
+        return (len(self._times) - 1) / passed if passed > 0 else 0.0
+
+
+def live_results(source: Source | Frames, answer: Callable[[np.ndarray], Result],
+                 box: Callable[[np.ndarray], tuple[int, int, int, int]],
+                 frames: int | None = None) -> Iterator[LiveResult]:
+    """The answer for each frame of ``source``, which is opened at the first and closed behind the last.
+
+    Parameters
+    ----------
+    source : what :func:`~pynq_bnn.classify.camera.open_frames` takes, or what it gave
+    answer, box : of a frame, (H, W, 3) uint8
+    frames : int, optional
+        Stop after so many.
+    """
+    pace, began = Pace(), None
+    with closing(source if isinstance(source, Frames) else open_frames(source)) as opened:
+        number = 0
+        while frames is None or number < frames:
+            frame = next(opened, None)
+            if frame is None:
+                return
+            now = time.monotonic()
+            began = now if began is None else began
+            result = answer(frame)
+            plain = {field.name: getattr(result, field.name) for field in fields(Result)}
+            yield LiveResult(**plain, frame=frame, box=box(frame), number=number, seconds=now - began,
+                             fps=pace.tick(now))
+            number += 1

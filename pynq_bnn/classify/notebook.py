@@ -1,0 +1,76 @@
+"""Live answers inside a notebook."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from ..errors import OutputError
+from .history import History
+from .live import LiveResult
+from .pictures import frame_picture
+
+_NO_FRAME = np.zeros((0, 0, 3), np.uint8)
+
+
+def show_live(results: Iterator[LiveResult], width: int = 480, pause: float = 0.1) -> History:
+    """Show live answers below the cell, one in the place of the other, until they end or the kernel is interrupted.
+
+    Parameters
+    ----------
+    results : iterator
+        ``classifier.stream(source)``; it is closed at the end, so that the camera is free again.
+    width : int
+        Pixels of the picture.
+    pause : float
+        Seconds between two pictures at least; every frame is classified, the browser gets some of them.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    OutputError
+        There is no IPython, so this is no notebook.
+    CameraError
+        The camera vanished.
+    """
+    try:
+        from IPython.display import Image as Shown
+        from IPython.display import display
+    except ImportError:
+        raise OutputError("show_live is for notebooks, and IPython is missing; on a terminal: pynq-bnn camera"
+                          ) from None
+    view, due, seen, last = None, 0.0, [], None
+    with closing(results):
+        try:
+            for last in results:
+                seen.append(replace(last, frame=_NO_FRAME))
+                if time.monotonic() >= due:
+                    view = _update(view, Shown(_jpeg(frame_picture(last, width)), format="jpeg"), display)
+                    due, last = time.monotonic() + pause, None
+        except KeyboardInterrupt:
+            pass  # the notebook's button for it is how a camera is ended
+    if last is not None:
+        _update(view, Shown(_jpeg(frame_picture(last, width)), format="jpeg"), display)
+    return History.of(seen)
+
+
+def _update(view: object, shown: object, display) -> object:
+    if view is None:
+        return display(shown, display_id=True)
+    view.update(shown)
+    return view
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    memory = io.BytesIO()
+    picture.save(memory, "JPEG", quality=85)
+    return memory.getvalue()

@@ -1,0 +1,174 @@
+"""Where live pictures go: a window, a recording, a snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import CameraError, OutputError
+from ..files import is_dir, write_atomically
+from .camera import import_opencv
+
+# Container and codec that every build of OpenCV writes.
+CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
+SNAPSHOTS = (".png", ".jpg", ".jpeg")
+
+
+class Window:
+    """A window on the desktop; q, Escape and its own button end it.
+
+    Raises
+    ------
+    CameraError
+        There is no display, or no tkinter to open a window on it.
+    """
+
+    def __init__(self, title: str) -> None:
+        try:
+            import tkinter
+
+            from PIL import ImageTk
+        except ImportError as error:
+            raise CameraError(f"no window: {error.name} is missing (Debian and Ubuntu: apt install python3-tk "
+                              f"python3-pil.imagetk); lines of text and --output need none") from None
+        try:
+            self._root = tkinter.Tk()
+        except tkinter.TclError:
+            raise CameraError("no window: this machine, or this login, has no display; lines of text and --output need "
+                              "none") from None
+        self._image, self.open = ImageTk.PhotoImage, True
+        self._root.title(title)
+        self._label = tkinter.Label(self._root, borderwidth=0)
+        self._label.pack()
+        for key in ("q", "Q", "<Escape>"):
+            self._root.bind(key, lambda _event: self._end())
+        self._root.protocol("WM_DELETE_WINDOW", self._end)
+        self._due = 0.0
+
+    def show(self, picture: Image.Image, rate: float = 0.0) -> None:
+        """Show a picture, not before 1/``rate`` seconds after the last where a rate is given."""
+        while self.open and time.monotonic() < self._due:
+            self._root.update()
+            time.sleep(0.002)
+        if not self.open:
+            return
+        self._due = time.monotonic() + (1 / rate if rate else 0.0)
+        photo = self._image(picture, master=self._root)
+        self._label.configure(image=photo)
+        self._label.image = photo  # Tk itself keeps none
+        self._root.update()
+
+    def _end(self) -> None:
+        self.open = False
+
+    def close(self) -> None:
+        self.open = False
+        with contextlib.suppress(Exception):  # the desktop may have closed it
+            self._root.destroy()
+
+
+class Recording:
+    """A video file of pictures; it is there, whole, after :meth:`close`.
+
+    Parameters
+    ----------
+    path : str or Path
+        .avi (motion JPEG) or .mp4.
+    rate : float
+        Frames a second.
+    live : bool
+        Pictures come as they please: each is written as often as the time since the first asks for.
+
+    Raises
+    ------
+    OutputError
+        The name or the place does not do.
+    CameraError
+        OpenCV is missing or cannot write such a file.
+    """
+
+    def __init__(self, path: str | Path, rate: float, live: bool = False) -> None:
+        self.path, self.rate, self.live = check_output(path), rate or 10.0, live
+        self._cv2 = import_opencv()
+        self._folder = tempfile.mkdtemp(prefix=".recording-", dir=self.path.parent)
+        self._partial = Path(self._folder) / f"video{self.path.suffix.lower()}"
+        self._writer: Any = None
+        self._size, self._began, self.frames = (0, 0), 0.0, 0
+
+    def add(self, picture: Image.Image) -> None:
+        """Append a picture; those of another size than the first are fitted into it."""
+        now = time.monotonic()
+        if self._writer is None:
+            # Codecs want even sides.
+            self._size, self._began = (picture.width // 2 * 2, picture.height // 2 * 2), now
+            self._writer = self._open()
+        if picture.size != self._size:
+            picture = ImageOps.pad(picture, self._size, Image.BILINEAR)
+        due = int((now - self._began) * self.rate) + 1 if self.live else self.frames + 1
+        while self.frames < due:
+            self._writer.write(np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1]))
+            self.frames += 1
+
+    def _open(self) -> Any:
+        codec = self._cv2.VideoWriter_fourcc(*CODECS[self._partial.suffix])
+        writer = self._cv2.VideoWriter(str(self._partial), codec, self.rate, self._size)
+        if not writer.isOpened():
+            raise CameraError(f"this OpenCV cannot write {self._partial.suffix} files; take {' or '.join(CODECS)}, or "
+                              f"a picture of the last frame ({', '.join(SNAPSHOTS)})")
+        return writer
+
+    def close(self) -> None:
+        """Finish the file; without a picture there is none."""
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.release()
+                write_atomically(self.path, lambda partial: os.replace(self._partial, partial))
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Snapshot:
+    """A picture file of the last picture."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self._picture = check_output(path), None
+
+    def add(self, picture: Image.Image) -> None:
+        self._picture = picture
+
+    def close(self) -> None:
+        if self._picture is not None:
+            kind = "PNG" if self.path.suffix.lower() == ".png" else "JPEG"
+            write_atomically(self.path, lambda partial: self._picture.save(partial, format=kind))
+
+
+def check_output(path: str | Path) -> Path:
+    """``path``, if a video or a picture can be written there.
+
+    Raises
+    ------
+    OutputError
+        Its suffix names neither, or its folder is missing.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (*CODECS, *SNAPSHOTS):
+        raise OutputError(f"{path}: name a video ({', '.join(CODECS)}) or a picture of the last frame "
+                          f"({', '.join(SNAPSHOTS)})")
+    if not is_dir(path.parent) or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: {path.parent} is no folder that may be written; choose another place")
+    return path
+
+
+def output_to(path: str | Path, rate: float, live: bool) -> Recording | Snapshot:
+    """A :class:`Recording` or a :class:`Snapshot`, by the suffix of ``path``."""
+    path = check_output(path)
+    return Recording(path, rate, live) if path.suffix.lower() in CODECS else Snapshot(path)

@@ -1,0 +1,98 @@
+"""``camera``: live answers, in a window, as lines of text, into a file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from contextlib import ExitStack, closing
+
+from ..classify.camera import Source, open_frames
+from ..classify.classifier import Classifier
+from ..classify.live import LiveResult
+from ..classify.pictures import frame_picture
+from ..classify.views import Window, check_output, output_to
+from ..errors import CameraError
+
+# Seconds between two lines at least, and after which there is one though the label is the same.
+_LEAST_SECONDS, _LINE_SECONDS = 0.25, 1.0
+
+
+def camera(arguments: argparse.Namespace) -> int:
+    """Classify frames until q, Ctrl-C, the end of a video or the limit of frames."""
+    if arguments.output:
+        check_output(arguments.output)  # told before the camera is started
+    last: LiveResult | None = None
+    with ExitStack() as stack:
+        classifier = stack.enter_context(Classifier(arguments.network, arguments.backend, fit=arguments.fit))
+        source = stack.enter_context(open_frames(_source(arguments.source)))
+        window = _window(arguments, source.name)
+        if window is not None:
+            stack.callback(window.close)
+        output = output_to(arguments.output, source.rate, source.live) if arguments.output else None
+        if output is not None:
+            stack.callback(output.close)
+        lines = _Lines(arguments.json, window is None)
+        with contextlib.suppress(KeyboardInterrupt), closing(classifier.stream(source, arguments.frames)) as results:
+            for last in results:
+                lines.add(last)
+                if window is not None or output is not None:
+                    picture = frame_picture(last, arguments.width)
+                if output is not None:
+                    output.add(picture)
+                if window is not None:
+                    window.show(picture, 0.0 if source.live else source.rate)
+                    if not window.open:
+                        break
+    _summary(last, arguments)
+    return 0
+
+
+def _source(text: str) -> Source:
+    return int(text) if text.isdecimal() else text
+
+
+def _window(arguments: argparse.Namespace, name: str) -> Window | None:
+    """A window where one is asked for, or can be had and nothing else was asked for."""
+    if arguments.window is False or (arguments.window is None and (arguments.json or arguments.output)):
+        return None
+    try:
+        return Window(f"pynq-bnn: {name} (q ends)")
+    except CameraError as error:
+        if arguments.window:
+            raise
+        print(f"{error}. Ctrl-C ends", file=sys.stderr)
+        return None
+
+
+class _Lines:
+    """A line for a new label, and one a second; in JSON one for each frame."""
+
+    def __init__(self, as_json: bool, shown: bool) -> None:
+        self._json, self._shown = as_json, shown
+        self._label, self._seconds = "", 0.0
+
+    def add(self, result: LiveResult) -> None:
+        if self._json:
+            print(json.dumps({"frame": result.number, "seconds": round(result.seconds, 3), "label": result.label,
+                              "confidence": result.confidence, "fps": round(result.fps, 1),
+                              "scores": result.scores.tolist()}, ensure_ascii=False), flush=True)
+            return
+        passed = result.seconds - self._seconds
+        changed = result.label != self._label and passed >= _LEAST_SECONDS
+        if self._shown and (not result.number or changed or passed >= _LINE_SECONDS):
+            self._label, self._seconds = result.label, result.seconds
+            rate = f"{result.fps:.1f} fps" if result.fps else ""
+            print(f"{result.seconds:8.1f} s  frame {result.number:<6} {result.label:<12} {result.confidence:4.0%}  "
+                  f"{rate}", flush=True)
+
+
+def _summary(last: LiveResult | None, arguments: argparse.Namespace) -> None:
+    if last is None:
+        print("no frame was classified", file=sys.stderr)
+        return
+    rate = f", {last.number / last.seconds:.1f} fps" if last.seconds else ""
+    print(f"{last.number + 1} frames in {last.seconds:.1f} s{rate}", file=sys.stderr)
+    if arguments.output:
+        print(f"wrote {arguments.output}", file=sys.stderr)
