@@ -92,7 +92,7 @@ def test_distorted_digits_stay_themselves_and_differ_from_each_other():
     ((q, _),) = Batches(split, digits, 200, CPU).shuffled(TrainConfig(distort=1.0), 0)
     ink = (q[:, 0] + 128).double() / 255
     mass = ink.sum((1, 2)) / 40
-    assert 0.45 < float(mass.min()) < 0.9 < 1.1 < float(mass.max()) < 2.2
+    assert 0.3 < float(mass.min()) < 0.9 < 1.1 < float(mass.max()) < 2.5
     place = torch.arange(28.0).double() - 13.5
     for axis in (1, 2):
         centre = (ink.sum(3 - axis) * place).sum(1) / ink.sum((1, 2))

@@ -29,8 +29,9 @@ def pictures(tmp_path):
 
 
 def torchrun(place, out, *more):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pynq_bnn",
-               "train", "mine.json", "--data", "own", "--out", out, "--batch", "10", "--quiet", "--device", "cpu", *more]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               "-m", "pynq_bnn", "train", "mine.json", "--data", "own", "--out", out, "--batch", "10", "--quiet",
+               "--device", "cpu", *more]
     path = os.pathsep.join(p for p in sys.path if p)
     return subprocess.run(command, cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
                           capture_output=True, text=True, timeout=300, check=False)
