@@ -33,7 +33,7 @@ from .checkpoint import (
 from .config import TrainConfig
 from .history import plot_curves, write_csv
 from .processes import Processes
-from .warm import load_teacher, warm_start
+from .warm import load_teacher, seen_here, warm_start
 
 log = logging.getLogger(__name__)
 
@@ -154,11 +154,16 @@ class _Run:
             if resume:
                 log.info("%s holds no training yet; starting one", self.out)
             if source is not None:
-                self.origin["start"] = warm_start(self.model, source, self.spec, len(self.data.classes), self.training)
+                self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes),
+                                                  self.training)
         if self.processes.first:
             for name in (LAST, BEST, HISTORY, CURVES):  # what a kill while writing has left
                 for partial in self.out.glob(f".{name}.*.partial"):
                     partial.unlink(missing_ok=True)
+        for role, origin in self.origin.items():
+            if origin and seen_here(origin["training"], self.data.name, self.config):
+                log.warning("the %s was trained on pictures that are held out here, so validation flatters; give the"
+                            " same --seed and --validation as there", role)
         self.parallel = self.processes.parallel(self.model, self.device)
 
     def _resume(self, last: Path) -> None:

@@ -18,6 +18,7 @@ from ..zoo import find_network, shipped
 from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import load_checkpoint, restore_model
+from .config import TrainConfig
 from .model import INITIAL_WEIGHT, BinaryChain, ConvBlock
 from .shift_norm import ShiftBatchNorm1d
 
@@ -25,7 +26,8 @@ from .shift_norm import ShiftBatchNorm1d
 PICTURES = 1000
 
 
-def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: int, batches: Batches) -> dict[str, Any]:
+def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: tuple[str, ...],
+               batches: Batches) -> dict[str, Any]:
     """Start ``model`` from a shipped network, a ``.bnn`` file, or a training (directory or checkpoint).
 
     A network with other classes lends all but its last layer, which then starts anew.
@@ -45,12 +47,24 @@ def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: i
             network = find_network(source)
         except (NetworkError, NetworkFileError) as error:
             raise TrainError(f"cannot start from {source}: {error}") from None
-        start_from_network(model, network, spec, batches)
+        start_from_network(model, network, spec, batches, classes)
         return {"name": network.name, "training": network.provenance}
     state = load_checkpoint(source)
     _start_from_checkpoint(model, state, classes, str(source))
-    return {"name": state["topology"].get("name", ""), "training": {
-        key: state[key] for key in ("epoch", "validation_accuracy", "start", "config") if state.get(key) is not None}}
+    return {"name": state["topology"].get("name", ""), "training": _provenance(state)}
+
+
+def _provenance(state: dict[str, Any]) -> dict[str, Any]:
+    """A training in plain values, as the header of a ``.bnn`` file has them."""
+    known = ("dataset", "epoch", "validation_accuracy", "start", "teacher")
+    return {**{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}
+
+
+def seen_here(training: dict[str, Any], dataset: str, config: TrainConfig) -> bool:
+    """Whether a training on the same data set held out other pictures than one with ``config`` does."""
+    theirs = training.get("training", {})
+    return training.get("dataset") == dataset and any(
+        theirs.get(key) != getattr(config, key) for key in ("seed", "validation"))
 
 
 def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.Module, dict[str, Any]]:
@@ -69,13 +83,12 @@ def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.
         if mine != other:
             raise TrainError(f"{path} cannot teach this network: it {what} {other}, not {mine}")
     weights = b"".join(t.numpy().tobytes() for t in model.state_dict().values())
-    return model, {"name": theirs.name, "real": bool(state.get("config", {}).get("real")), "epoch": state.get("epoch"),
-                   "validation_accuracy": state.get("validation_accuracy"), "weights": f"{zlib.crc32(weights):08x}"}
+    return model, {"name": theirs.name, "weights": f"{zlib.crc32(weights):08x}", "training": _provenance(state)}
 
 
-def _start_from_checkpoint(model: nn.Module, state: dict[str, Any], classes: int, where: str) -> None:
+def _start_from_checkpoint(model: nn.Module, state: dict[str, Any], classes: tuple[str, ...], where: str) -> None:
     weights = dict(state.get("model", {}))
-    if len(state.get("classes", ())) != classes:
+    if tuple(state.get("classes", ())) != classes:
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
     try:
         missing, unknown = model.load_state_dict(weights, strict=False)
@@ -88,7 +101,8 @@ def _start_from_checkpoint(model: nn.Module, state: dict[str, Any], classes: int
 
 
 @torch.no_grad()
-def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batches: Batches) -> None:
+def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batches: Batches,
+                       classes: tuple[str, ...]) -> None:
     """Latent weights and batch norms that fold back to ``network``, bit by bit.
 
     A bit becomes a latent weight of ±0.1. With μ and σ² of a channel's sums over training pictures,
@@ -120,7 +134,7 @@ def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batc
         _set_weights(block.conv if isinstance(block, ConvBlock) else block.fc, layer)
         _set_norm(block.norm, layer, *_statistics(block.seen_by_norm, maps))
         maps = [block(x) for x in maps]
-    if layers[-1].channels_out == model.head.norm.num_features:
+    if network.output.classes == classes:
         _set_weights(model.head.fc, layers[-1])
         mean, variance = _statistics(model.head.accumulate, maps)
         scale, offset = (torch.from_numpy(v.astype(np.float64)) for v in (network.output.scale, network.output.offset))

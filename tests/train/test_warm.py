@@ -51,7 +51,7 @@ def test_a_model_started_from_a_file_folds_to_the_same_file(seed):
     topology = random_topology(seed)
     network = folded(topology, seed)
     model = BinaryChain(topology, 3)
-    start_from_network(model, network, network.input, batches(topology))
+    start_from_network(model, network, network.input, batches(topology), CLASSES)
     again = pack_model(model.eval(), topology, network.input, CLASSES, name="t")
     for number, (old, new) in enumerate(zip(network.layers[:-1], again.layers)):
         assert np.array_equal(old.weights, new.weights), f"seed {seed}, layer {number}"
@@ -67,7 +67,7 @@ def test_a_model_started_from_a_file_folds_to_the_same_file(seed):
 def test_the_started_model_has_the_statistics_of_its_training_pictures():
     network = folded(SMALL, 4)
     model = BinaryChain(SMALL, 3)
-    start_from_network(model, network, network.input, batches(SMALL))
+    start_from_network(model, network, network.input, batches(SMALL), CLASSES)
     q = torch.from_numpy(noise(SMALL).images.astype(np.float64) - 128).permute(0, 3, 1, 2)
     weights = torch.from_numpy(network.layers[0].weights.astype(np.float64) * 2 - 1).permute(0, 3, 1, 2)
     sums = torch.nn.functional.conv2d(q, weights)
@@ -75,19 +75,21 @@ def test_the_started_model_has_the_statistics_of_its_training_pictures():
     np.testing.assert_allclose(model.blocks[0].norm.running_var, sums.var((0, 2, 3), correction=0), rtol=1e-4)
 
 
-def test_another_number_of_classes_starts_the_last_layer_anew(tmp_path):
+@pytest.mark.parametrize("classes", [tuple("abcde"), ("a", "c", "b")])
+def test_other_classes_start_the_last_layer_anew(tmp_path, classes):
     network = folded(SMALL, 1)
     save_network(network, tmp_path / "t.bnn")
     for source in (tmp_path / "t.bnn", tmp_path / "run"):
         torch.manual_seed(0)
-        model = BinaryChain(SMALL, 5)
+        model = BinaryChain(SMALL, len(classes))
         before = model.head.fc.weight.clone()
         if source.suffix != ".bnn":
             run(SMALL, source, start=tmp_path / "t.bnn")
-        origin = warm_start(model, source, network.input, 5, batches(SMALL))
+        origin = warm_start(model, source, network.input, classes, batches(SMALL))
         assert origin["name"] in ("t", "small")
         assert torch.equal(model.head.fc.weight, before)
-        assert not torch.equal(model.blocks[0].conv.weight.sign(), BinaryChain(SMALL, 5).blocks[0].conv.weight.sign())
+        bits = network.layers[0].weights.transpose(0, 3, 1, 2) * 2.0 - 1
+        assert source.suffix != ".bnn" or np.array_equal(model.blocks[0].conv.weight.detach().sign().numpy(), bits)
 
 
 def test_training_goes_on_from_a_file_and_says_so_in_what_it_compiles_to(tmp_path):
@@ -96,6 +98,15 @@ def test_training_goes_on_from_a_file_and_says_so_in_what_it_compiles_to(tmp_pat
     network = compile_checkpoint(tmp_path / "run")
     assert network.provenance["start"]["name"] == "t"
     assert np.array_equal(network.layers[1].weights, folded(SMALL, 1).layers[1].weights)
+
+
+def test_a_source_that_has_seen_the_held_out_pictures_is_told(tmp_path, caplog):
+    run(SMALL, tmp_path / "first", config={"validation": 0.2})
+    run(SMALL, tmp_path / "same", config={"validation": 0.2}, start=tmp_path / "first")
+    assert not caplog.records
+    run(SMALL, tmp_path / "other", start=tmp_path / "first")
+    run(SMALL, tmp_path / "taught", teacher=tmp_path / "first", config={"validation": 0.2, "seed": 2})
+    assert [record.message.split(" was ")[0] for record in caplog.records] == ["the start", "the teacher"]
 
 
 def test_a_source_that_does_not_fit_names_the_layer(tmp_path):
@@ -129,7 +140,7 @@ def test_an_inverted_channel_under_a_pool_needs_the_order_pool_sign():
     assert network.layers[0].invert.any()
     model = BinaryChain(Topology("t", "", 8, 8, 1, 8, (Conv(40, pool=2),)), 3)
     with pytest.raises(TrainError, match="inverts what it pools"):
-        start_from_network(model, network, network.input, batches(topology))
+        start_from_network(model, network, network.input, batches(topology), CLASSES)
 
 
 def test_distillation_is_hintons_formula():
