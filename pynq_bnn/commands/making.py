@@ -46,14 +46,19 @@ CONFIG_OPTIONS = (
 )
 # What a command line gets when it does not say: digits must not be mirrored, photographs may.
 _COLOUR_DEFAULTS = {"crop": 4, "flip": True}
+_DIGIT_DEFAULTS = {"distort": 0.7}
+# A twin of real weights wants smaller steps and a decay.
 _REAL_DEFAULTS = {"lr": 0.002, "weight_decay": 0.1}
 
 
 def config_default(flag: str) -> object:
-    """The default of a flag, for the help text."""
+    """The defaults of a flag, for the help text."""
     name = flag.replace("-", "_")
     default = next(f.default for f in fields(TrainConfig) if f.name == name)
-    return f"{default}, {_COLOUR_DEFAULTS[name]} for colour" if name in _COLOUR_DEFAULTS else default
+    for kind, values in (("colour", _COLOUR_DEFAULTS), ("digits", _DIGIT_DEFAULTS), ("--real", _REAL_DEFAULTS)):
+        if name in values:
+            default = f"{default}, {values[name]} for {kind}"
+    return default
 
 
 def needs_train_extra(module: str) -> ModuleType:
@@ -105,6 +110,8 @@ def _config(arguments: argparse.Namespace, topology: Topology) -> TrainConfig:
     defaults = {}
     if topology.channels == 3:
         defaults |= {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
+    elif topology.classes == DIGITS:
+        defaults |= _DIGIT_DEFAULTS
     if given.get("real"):
         defaults |= _REAL_DEFAULTS
     return TrainConfig(**{**defaults, **given})
