@@ -128,6 +128,7 @@ class _Run:
         self.model = model.to(device, memory_format=torch.channels_last)
         self.teacher, self.origin = None, {"start": None, "teacher": None}
         self.optimizer = _optimizer(self.model, config)
+        self.norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         self.epoch, self.best, self.history = 0, -1.0, []
 
     def take_teacher(self, path: str | None) -> None:
@@ -237,7 +238,7 @@ class _Run:
                    disable=self.quiet or not self.processes.first or None,
                    desc=f"epoch {self.epoch + 1}/{self.config.epochs}")
         for step, (q, labels) in enumerate(batches):
-            self._set_rate(self.epoch + step / len(self.training))
+            self._set_rate(self.epoch, step)
             loss, correct = self._step(q, labels)
             total += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
             bar.update(len(labels) * self.processes.count)
@@ -274,10 +275,13 @@ class _Run:
         targets = (2 * F.one_hot(labels, classes) - 1) * (1 - smoothing)
         return F.relu(1 - targets * logits).square().sum(1).mean()
 
-    def _set_rate(self, epoch: float) -> None:
-        rate = learning_rate(self.config, epoch)
+    def _set_rate(self, epoch: int, step: int) -> None:
+        rate = learning_rate(self.config, epoch + step / len(self.training))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        momentum = norm_momentum(rate / self.config.lr, epoch * len(self.training) + step)
+        for norm in self.norms:
+            norm.momentum = momentum
 
     # --- evaluation --------------------------------------------------------------------------------
 
@@ -322,6 +326,16 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
         return config.lr * config.step_gamma ** (epoch // config.step_every)
     progress = (epoch - config.warmup) / max(config.epochs - config.warmup, 1e-9)
     return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+
+
+def norm_momentum(relative_rate: float, steps: int) -> float:
+    """The weight of a batch in batch norm's running statistics after so many steps.
+
+    While weights move fast the statistics follow as torch's default does, about 10 batches back; when the rate has
+    fallen, 50 batches, since thresholds rest on them. The first steps are averaged plainly, so that a training of
+    few steps is not left with the values that statistics start from.
+    """
+    return max(0.1 * relative_rate, 0.02, 1 / (steps + 1))
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -22,8 +22,6 @@ from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 # the first epoch on.
 INITIAL_WEIGHT = 0.1
 BATCH_NORM_EPS = 1e-4
-# Thresholds rest on the running statistics: over about 50 batches they are less noisy than over torch's 10.
-BATCH_NORM_MOMENTUM = 0.02
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,10 @@ class Parts:
         return qnn.QuantIdentity(act_quant=BinaryActivation.let(gradient=self.gradient, stochastic=self.stochastic))
 
     def norm1d(self, channels: int) -> nn.Module:
-        return (ShiftBatchNorm1d if self.shift_norm else nn.BatchNorm1d)(channels, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)
+        return (ShiftBatchNorm1d if self.shift_norm else nn.BatchNorm1d)(channels, BATCH_NORM_EPS)
 
     def norm2d(self, channels: int) -> nn.Module:
-        return (ShiftBatchNorm2d if self.shift_norm else nn.BatchNorm2d)(channels, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)
+        return (ShiftBatchNorm2d if self.shift_norm else nn.BatchNorm2d)(channels, BATCH_NORM_EPS)
 
 
 class ConvBlock(nn.Module):
