@@ -101,6 +101,7 @@ def test_training_goes_on_from_a_file_and_says_so_in_what_it_compiles_to(tmp_pat
 
 
 def test_a_source_that_has_seen_the_held_out_pictures_is_told(tmp_path, caplog):
+    caplog.set_level("WARNING")
     run(SMALL, tmp_path / "first", config={"validation": 0.2})
     run(SMALL, tmp_path / "same", config={"validation": 0.2}, start=tmp_path / "first")
     assert not caplog.records
