@@ -162,6 +162,12 @@ def _add_train(commands) -> None:
     parser.add_argument("network", metavar="NETWORK", help="name of a published topology or path of a .json table")
     parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
     parser.add_argument("--out", required=True, metavar="DIR", help="directory for checkpoints, CSV and curves")
+    parser.add_argument("--width", type=_positive, default=1, metavar="N",
+                        help="times the channels and units of every hidden layer (1)")
+    parser.add_argument("--from", dest="start", metavar="NETWORK",
+                        help="start from the weights of a shipped network, .bnn file, or training")
+    parser.add_argument("--teacher", metavar="TRAINING",
+                        help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -197,7 +203,8 @@ def _add_bench(commands) -> None:
                         help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
-    group.add_argument("--train", action="store_true", help="compare a training step with the stock Brevitas CNV's")
+    group.add_argument("--train", action="store_true",
+                       help="compare a training step with a real-valued network's and with stock Brevitas'")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
     parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")

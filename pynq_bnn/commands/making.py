@@ -13,9 +13,10 @@ from ..errors import OutputError, TrainError, first_line
 from ..interop import import_folder
 from ..network import save_network
 from ..progress import progress
-from ..train.config import LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
+from ..train.config import GRADIENTS, LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
 from ..zoo import find_topology
 from ..zoo.tables import DIGITS
+from ..zoo.topology import Topology, widened
 
 # Flag (a field of TrainConfig), its type, what it is.
 CONFIG_OPTIONS = (
@@ -32,18 +33,32 @@ CONFIG_OPTIONS = (
     ("crop", int, "random crop out of a frame padded by so many pixels"),
     ("flip", bool, "mirror half of the pictures (default: for colour pictures that are no digits)"),
     ("cutout", int, "side of a square of grey at a random place"),
+    ("distort", float, "strength of rotation, size, shear, shift and elastic distortion, for digits"),
+    ("gradient", GRADIENTS, "gradient of the sign"),
+    ("stochastic", bool, "draw the signs of activations at random while training"),
+    ("shift-norm", bool, "batch norm by powers of two"),
+    ("distill", float, "weight of --teacher in the loss"),
+    ("temperature", float, "temperature of the teacher's and the network's answers"),
+    ("weight-decay", float, "decoupled weight decay"),
+    ("real", bool, "train the real-valued twin, a teacher for --teacher"),
     ("validation", float, "part held out for choosing the best epoch"),
     ("seed", int, "seed of weights, order and augmentation"),
 )
 # What a command line gets when it does not say: digits must not be mirrored, photographs may.
 _COLOUR_DEFAULTS = {"crop": 4, "flip": True}
+_DIGIT_DEFAULTS = {"distort": 0.7}
+# A twin of real weights wants smaller steps and a decay.
+_REAL_DEFAULTS = {"lr": 0.002, "weight_decay": 0.1}
 
 
 def config_default(flag: str) -> object:
-    """The default of a flag, for the help text."""
+    """The defaults of a flag, for the help text."""
     name = flag.replace("-", "_")
     default = next(f.default for f in fields(TrainConfig) if f.name == name)
-    return f"{default}, {_COLOUR_DEFAULTS[name]} for colour" if name in _COLOUR_DEFAULTS else default
+    for kind, values in (("colour", _COLOUR_DEFAULTS), ("digits", _DIGIT_DEFAULTS), ("--real", _REAL_DEFAULTS)):
+        if name in values:
+            default = f"{default}, {values[name]} for {kind}"
+    return default
 
 
 def needs_train_extra(module: str) -> ModuleType:
@@ -61,24 +76,45 @@ def needs_train_extra(module: str) -> ModuleType:
 def train(arguments: argparse.Namespace) -> int:
     """Train and say what to do with the result."""
     fit_module = needs_train_extra(".train.fit")
+    with needs_train_extra(".train.processes").process_group(arguments.device):
+        return _train(arguments, fit_module)
+
+
+def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     fit_module.choose_device(arguments.device)  # a missing device is told before the data are read
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
-    topology = find_topology(arguments.network)
-    colour = topology.channels == 3
-    given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
-             if getattr(arguments, f.name, None) is not None}
-    defaults = {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS} if colour else {}
-    config = TrainConfig(**{**defaults, **given})
-    fit = arguments.fit or ("extend" if colour else "digit")
+    topology = widened(find_topology(arguments.network), arguments.width)
+    config = _config(arguments, topology)
+    fit = arguments.fit or ("extend" if topology.channels == 3 else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))
-    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, resume=arguments.resume,
-                               device=arguments.device, quiet=arguments.quiet)
+    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, start=arguments.start,
+                               teacher=arguments.teacher, resume=arguments.resume, device=arguments.device,
+                               quiet=arguments.quiet)
+    if not outcome:  # not the first of several processes
+        return 0
     for key, value in outcome.items():
         print(f"{key}: {value:.4f}" if isinstance(value, float) else f"{key}: {value}")
-    print(f"fold it into a file with: pynq-bnn compile {arguments.out} -o {topology.name}.bnn")
+    if config.real:
+        print(f"let it teach with: pynq-bnn train … --teacher {arguments.out}")
+    else:
+        print(f"fold it into a file with: pynq-bnn compile {arguments.out} -o {topology.name}.bnn")
     return 0
+
+
+def _config(arguments: argparse.Namespace, topology: Topology) -> TrainConfig:
+    """The settings given, else the defaults of the kind of network and picture."""
+    given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
+             if getattr(arguments, f.name, None) is not None}
+    defaults = {}
+    if topology.channels == 3:
+        defaults |= {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
+    elif topology.classes == DIGITS:
+        defaults |= _DIGIT_DEFAULTS
+    if given.get("real"):
+        defaults |= _REAL_DEFAULTS
+    return TrainConfig(**{**defaults, **given})
 
 
 def compile(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ def bench(arguments: argparse.Namespace) -> int:
     if arguments.backend == "rtl":
         return bench_rtl(arguments, _network(arguments.network))
     if arguments.train:
-        answer = needs_train_extra(".train.bench").compare_with_stock()
+        answer = needs_train_extra(".train.bench").compare_steps()
     elif arguments.kernels:
         answer = _kernels(_network(arguments.network), arguments.images)
     else:

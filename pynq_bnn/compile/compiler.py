@@ -36,6 +36,9 @@ def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | Non
     """
     state = load_checkpoint(path)
     model, topology = restore_model(state, str(path))
+    if not isinstance(model, BinaryChain):
+        raise TrainError(f"{path} is a real-valued network, which has no bits to fold; give it to"
+                         " pynq-bnn train as --teacher")
     try:
         spec = input_spec(topology, fit or state.get("fit"))
         network = pack_model(model, topology, spec, tuple(state["classes"]), name=name or topology.name,
@@ -130,7 +133,8 @@ def check_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
 
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     """How the network was made, in plain values for the file's header."""
-    known = ("dataset", "epoch", "temperature", "validation_accuracy", "test_accuracy", "training_seconds", "device")
+    known = ("dataset", "epoch", "temperature", "validation_accuracy", "test_accuracy", "training_seconds", "device",
+             "start", "teacher")
     return {"made_by": f"pynq-bnn {__version__}", "topology": state["topology"].get("title", ""),
             "torch": torch.__version__, "brevitas": brevitas.__version__,
-            **{key: state[key] for key in known if key in state}, "training": state.get("config", {})}
+            **{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import TrainError
 from ..train.model import ConvBlock
+from ..train.shift_norm import affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +99,7 @@ def _check_finite(block: nn.Module, shape: tuple[int, ...], bound: int) -> None:
             raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
 
 
-def fold_head(norm: nn.BatchNorm1d) -> tuple[np.ndarray, np.ndarray]:
+def fold_head(norm: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     """Scale and offset, (K,) float32 each, of the affine map that batch norm makes of the scores."""
-    gamma, beta, mean, variance = (t.detach().double().numpy()
-                                   for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var))
-    scale = gamma / np.sqrt(variance + norm.eps)
-    return scale.astype(np.float32), (beta - mean * scale).astype(np.float32)
+    scale, offset = affine(norm)
+    return scale.numpy().astype(np.float32), offset.numpy().astype(np.float32)

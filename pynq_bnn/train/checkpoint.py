@@ -9,21 +9,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
 from ..network.spec import InputSpec, one_bit_codes, signed_codes
 from ..zoo.topology import Topology, topology_from_dict
-from .model import BinaryChain
+from .model import BinaryChain, Parts
+from .real import RealChain
 
-FORMAT = "pynq-bnn checkpoint 1"
+FORMAT = "pynq-bnn checkpoint 2"
+# Before warm starts and teachers: such a checkpoint compiles and can be started from, but its training went otherwise.
+OLD_FORMAT = "pynq-bnn checkpoint 1"
 LAST, BEST = "last.pt", "best.pt"
 # Columns of the history, one row an epoch.
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 # Plain fields and their types; files that users pass around may hold anything.
 _FIELDS = {"topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict,
            "optimizer": dict, "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
-           "validation_accuracy": (int, float), "test_accuracy": (int, float)}
+           "validation_accuracy": (int, float), "test_accuracy": (int, float), "start": (dict, type(None)),
+           "teacher": (dict, type(None))}
 
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
@@ -56,7 +61,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError,
             AttributeError, zipfile.BadZipFile) as error:
         raise TrainError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or state.get("format") not in (FORMAT, OLD_FORMAT):
         raise TrainError(f"{path} is not a checkpoint of pynq-bnn ({FORMAT!r} is what it should say)")
     for key, kind in _FIELDS.items():
         if key in state and not isinstance(state[key], kind):
@@ -66,7 +71,28 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def restore_model(state: dict[str, Any], where: str) -> tuple[BinaryChain, Topology]:
+def check_resumable(state: dict[str, Any], where: str) -> None:
+    """Refuse the checkpoint of an earlier trainer, whose epochs were not what they would be now.
+
+    Raises
+    ------
+    TrainError
+        The checkpoint is of the format before this one.
+    """
+    if state["format"] == OLD_FORMAT:
+        raise TrainError(f"{where} is of an earlier pynq-bnn, whose training cannot be resumed; start a new one from"
+                         f" it with --from {where} and another --out")
+
+
+def build_model(topology: Topology, classes: int, config: dict[str, Any]) -> nn.Module:
+    """The model that a training with these settings has; what they do not say has its default."""
+    if config.get("real"):
+        return RealChain(topology, classes)
+    parts = {key: config[key] for key in ("gradient", "stochastic", "shift_norm") if key in config}
+    return BinaryChain(topology, classes, Parts(**parts))
+
+
+def restore_model(state: dict[str, Any], where: str) -> tuple[nn.Module, Topology]:
     """The model of a checkpoint, in eval mode, and its topology.
 
     Raises
@@ -76,7 +102,7 @@ def restore_model(state: dict[str, Any], where: str) -> tuple[BinaryChain, Topol
     """
     try:
         topology = topology_from_dict(state["topology"])
-        model = BinaryChain(topology, len(state["classes"]))
+        model = build_model(topology, len(state["classes"]), state.get("config", {}))
         model.load_state_dict(state["model"])
     except (KeyError, TypeError, RuntimeError, NetworkError) as error:
         raise TrainError(f"{where}: weights and topology of the checkpoint do not fit: "

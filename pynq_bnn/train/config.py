@@ -10,6 +10,7 @@ from ..errors import TrainError
 OPTIMIZERS = ("adam", "sgd")
 LOSSES = ("cross-entropy", "squared-hinge")
 SCHEDULES = ("cosine", "step")
+GRADIENTS = ("clipped", "approx")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,14 @@ class TrainConfig:
     step_every, step_gamma : for the schedule "step", multiply the rate by gamma every so many epochs.
     crop : pixels of padding for the random crop; flip : mirror half of the pictures.
     cutout : side of the square set to q = 0, 0 for none.
+    distort : strength of random rotation, size, shear, shift and elastic distortion, for digits; 0 for none.
+    gradient : of the sign of activations; "clipped" is 1 where |x| < 1, "approx" is 2 − 2|x| there (Bi-Real Net).
+    stochastic : training draws the signs of activations at random (Courbariaux 2016, equation 2).
+    shift_norm : batch norm by powers of two (Courbariaux 2016, algorithm 3).
+    distill : with a teacher, its weight in the loss; the labels have the rest.
+    temperature : softens the teacher's and the network's answers (Hinton et al. 2015).
+    weight_decay : decoupled decay of AdamW, for real-valued networks; latent binary weights are bounded already.
+    real : train the real-valued twin (ReLU, real weights): a teacher, which cannot be compiled.
     validation : part of the training pictures held out where the data set has no validation split.
     """
 
@@ -37,18 +46,28 @@ class TrainConfig:
     crop: int = 0
     flip: bool = False
     cutout: int = 0
+    distort: float = 0.0
+    gradient: str = "clipped"
+    stochastic: bool = False
+    shift_norm: bool = False
+    distill: float = 0.9
+    temperature: float = 2.0
+    weight_decay: float = 0.0
+    real: bool = False
     validation: float = 0.1
     seed: int = 1
 
     def __post_init__(self) -> None:
         for name, low, high in (("epochs", 1, 100000), ("batch", 2, 65536), ("lr", 1e-9, 100), ("warmup", 0, 10000),
                                 ("step_every", 1, 100000), ("step_gamma", 1e-6, 1), ("label_smoothing", 0, 0.99),
-                                ("crop", 0, 64), ("cutout", 0, 256), ("validation", 0.001, 0.9),
-                                ("seed", 0, 2**31 - 1)):
+                                ("crop", 0, 64), ("cutout", 0, 256), ("distort", 0, 4),
+                                ("distill", 0, 1), ("temperature", 0.1, 100), ("weight_decay", 0, 1),
+                                ("validation", 0.001, 0.9), ("seed", 0, 2**31 - 1)):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not low <= value <= high:
                 raise TrainError(f"{name} is {value!r}; {low} to {high} fit")
-        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("schedule", SCHEDULES)):
+        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("schedule", SCHEDULES),
+                            ("gradient", GRADIENTS)):
             if getattr(self, name) not in known:
                 raise TrainError(f"{name} is {getattr(self, name)!r}; one of {known} fits")
 

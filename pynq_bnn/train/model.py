@@ -6,6 +6,8 @@ hidden block folds into one integer threshold a channel (see ``pynq_bnn.compile`
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import brevitas.nn as qnn
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from ..network.geometry import conv_size, pooled_size
 from ..zoo.topology import Conv, Fc, Topology
 from .quant import BinaryActivation, BinaryWeight
+from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 
 # Start of the latent weights. Small against ±1, so that Adam's steps of the learning rate flip signs from
 # the first epoch on.
@@ -21,17 +24,35 @@ INITIAL_WEIGHT = 0.1
 BATCH_NORM_EPS = 1e-4
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the blocks of a chain are made of; see ``TrainConfig`` for the choices."""
+
+    gradient: str = "clipped"
+    stochastic: bool = False
+    shift_norm: bool = False
+
+    def sign(self) -> nn.Module:
+        return qnn.QuantIdentity(act_quant=BinaryActivation.let(gradient=self.gradient, stochastic=self.stochastic))
+
+    def norm1d(self, channels: int) -> nn.Module:
+        return (ShiftBatchNorm1d if self.shift_norm else nn.BatchNorm1d)(channels, BATCH_NORM_EPS)
+
+    def norm2d(self, channels: int) -> nn.Module:
+        return (ShiftBatchNorm2d if self.shift_norm else nn.BatchNorm2d)(channels, BATCH_NORM_EPS)
+
+
 class ConvBlock(nn.Module):
     """conv → BN → sign → pool, or conv → pool → BN → sign (``row.order``); (N, C, H, W) in and out."""
 
-    def __init__(self, row: Conv, channels_in: int) -> None:
+    def __init__(self, row: Conv, channels_in: int, parts: Parts) -> None:
         super().__init__()
         self.row = row
         padding = 0 if row.pad_value == "one" else row.padding
         self.conv = qnn.QuantConv2d(channels_in, row.channels, row.kernel, stride=row.stride, padding=padding,
                                     bias=False, weight_quant=BinaryWeight)
-        self.norm = nn.BatchNorm2d(row.channels, eps=BATCH_NORM_EPS)
-        self.sign = qnn.QuantIdentity(act_quant=BinaryActivation)
+        self.norm = parts.norm2d(row.channels)
+        self.sign = parts.sign()
 
     def accumulate(self, x: Tensor) -> Tensor:
         """The integer sums of every window, before pooling."""
@@ -50,30 +71,41 @@ class ConvBlock(nn.Module):
         weight = self.conv.quant_weight().value
         return F.linear(_flatten(x), _flatten(weight))[:, :, None, None]
 
+    def seen_by_norm(self, x: Tensor) -> Tensor:
+        """The sums that batch norm gets: those of every window or, in the order pool-sign, the pooled ones."""
+        acc = self.accumulate(x)
+        return self._pool(acc) if self.row.order == "pool-sign" else acc
+
     def activate(self, acc: Tensor) -> Tensor:
-        """What follows the sum and, in the order pool-sign, the pool: BN and sign."""
+        """BN and sign, the rule that a threshold replaces."""
         return self.sign(self.norm(acc))
 
     def forward(self, x: Tensor) -> Tensor:
-        acc = self.accumulate(x)
-        if self.row.pool == 1:
-            return self.activate(acc)
-        if self.row.order == "sign-pool":
-            return F.max_pool2d(self.activate(acc), self.row.pool)
-        return self.activate(F.max_pool2d(acc, self.row.pool))
+        """In the order sign-pool the pool is taken before the sign, which changes no value.
+
+        The sign is monotone, so sign(max) = max(sign). The gradient then reaches the largest value of a window,
+        where the maximum of ±1 would send it to the first of several equal ones.
+        """
+        x = self.norm(self.seen_by_norm(x))
+        return self.sign(self._pool(x) if self.row.order == "sign-pool" else x)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, self.row.pool) if self.row.pool > 1 else x
 
 
 class FcBlock(nn.Module):
     """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out, a map read as (y, x, channel)."""
 
-    def __init__(self, features: int, units: int) -> None:
+    def __init__(self, features: int, units: int, parts: Parts) -> None:
         super().__init__()
         self.fc = qnn.QuantLinear(features, units, bias=False, weight_quant=BinaryWeight)
-        self.norm = nn.BatchNorm1d(units, eps=BATCH_NORM_EPS)
-        self.sign = qnn.QuantIdentity(act_quant=BinaryActivation)
+        self.norm = parts.norm1d(units)
+        self.sign = parts.sign()
 
     def accumulate(self, x: Tensor) -> Tensor:
         return self.fc(_flatten(x))
+
+    seen_by_norm = accumulate
 
     def activate(self, acc: Tensor) -> Tensor:
         return self.sign(self.norm(acc))
@@ -85,10 +117,10 @@ class FcBlock(nn.Module):
 class Head(nn.Module):
     """The last layer: integer scores, then BN as the affine map from scores to logits."""
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, parts: Parts) -> None:
         super().__init__()
         self.fc = qnn.QuantLinear(features, classes, bias=False, weight_quant=BinaryWeight)
-        self.norm = nn.BatchNorm1d(classes, eps=BATCH_NORM_EPS)
+        self.norm = parts.norm1d(classes)
 
     def accumulate(self, x: Tensor) -> Tensor:
         return self.fc(_flatten(x))
@@ -105,19 +137,20 @@ def _flatten(x: Tensor) -> Tensor:
 class BinaryChain(nn.Module):
     """A topology as a Brevitas model: (N, C, H, W) float input codes q in, (N, classes) logits out."""
 
-    def __init__(self, topology: Topology, classes: int) -> None:
+    def __init__(self, topology: Topology, classes: int, parts: Parts | None = None) -> None:
         super().__init__()
+        parts = parts or Parts()
         h, w, c = topology.input_shape
         self.blocks = nn.ModuleList()
         for row in topology.rows:
             if isinstance(row, Fc):
-                self.blocks.append(FcBlock(h * w * c, row.units))
+                self.blocks.append(FcBlock(h * w * c, row.units, parts))
                 h, w, c = 1, 1, row.units
             else:
-                self.blocks.append(ConvBlock(row, c))
+                self.blocks.append(ConvBlock(row, c, parts))
                 h, w = (pooled_size(conv_size(s, row.kernel, row.stride, row.padding), row.pool) for s in (h, w))
                 c = row.channels
-        self.head = Head(h * w * c, classes)
+        self.head = Head(h * w * c, classes, parts)
         for layer in self.binary_layers():
             nn.init.uniform_(layer.weight, -INITIAL_WEIGHT, INITIAL_WEIGHT)
 

@@ -35,6 +35,29 @@ class _ClippedSign(torch.autograd.Function):
         return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
 
 
+class _ApproxSign(torch.autograd.Function):
+    """sign(x); gradient max(0, 2 − 2|x|), that of a piecewise parabola (Liu et al., Bi-Real Net, 2018, equation 6)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _sign(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * (2 - 2 * x.abs()).clamp_(min=0)
+
+
+class _StochasticSign(_ClippedSign):
+    """+1 with probability clip((x + 1)/2, 0, 1), else −1 (Courbariaux 2016, equations 2 and 3)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _sign(x - torch.empty_like(x).uniform_(-1, 1))
+
+
 class _PlainSign(torch.autograd.Function):
     """sign(x); the gradient passes unchanged (latent weights are clipped after each step)."""
 
@@ -47,17 +70,28 @@ class _PlainSign(torch.autograd.Function):
         return grad
 
 
-class SignQuant(nn.Module):
-    """A Brevitas ``tensor_quant``: x ↦ (sign(x), scale 1, zero point 0, bit width 1)."""
+GRADIENTS = {"plain": _PlainSign, "clipped": _ClippedSign, "approx": _ApproxSign}
 
-    def __init__(self, clip_gradient: bool) -> None:
+
+class SignQuant(nn.Module):
+    """A Brevitas ``tensor_quant``: x ↦ (sign(x), scale 1, zero point 0, bit width 1).
+
+    ``gradient`` names what passes back; with ``stochastic`` training draws the sign at random.
+    """
+
+    def __init__(self, gradient: str, stochastic: bool) -> None:
         super().__init__()
-        self.sign = _ClippedSign.apply if clip_gradient else _PlainSign.apply
+        self.sign = GRADIENTS[gradient].apply
+        self.training_sign = _StochasticSign.apply if stochastic else self.sign
         self.register_buffer("_one", torch.tensor(1.0), persistent=False)
         self.register_buffer("_zero", torch.tensor(0.0), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.sign(x), self._one, self._zero, self._one
+        sign = self.training_sign if self.training else self.sign
+        if torch.is_autocast_enabled(x.device.type):
+            # bfloat16 has float32's exponents, so no sign is lost; half the memory to read and write for each sign.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        return sign(x), self._one, self._zero, self._one
 
 
 class _SignInjector(ExtendedInjector):
@@ -72,10 +106,12 @@ class _SignInjector(ExtendedInjector):
 class BinaryWeight(_SignInjector, WeightQuantSolver):
     """Weight quantizer: ±1, gradient passed straight to the latent weight."""
 
-    clip_gradient = False
+    gradient = "plain"
+    stochastic = False
 
 
 class BinaryActivation(_SignInjector, ActQuantSolver):
-    """Activation quantizer: ±1, gradient passed where |x| < 1."""
+    """Activation quantizer: ±1, gradient passed where |x| < 1 (or as ``.let(gradient=…)`` says)."""
 
-    clip_gradient = True
+    gradient = "clipped"
+    stochastic = False

@@ -7,7 +7,7 @@ same kind of table, written as a JSON file (see :func:`topology_from_json`).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Union
 
@@ -96,6 +96,22 @@ class Topology:
         table["rows"] = [{"type": type(row).__name__.lower(), **asdict(row)} for row in self.rows]
         table["classes"] = list(self.classes)
         return table
+
+
+def widened(topology: Topology, factor: int) -> Topology:
+    """The topology with ``factor`` times the channels and units in every hidden layer, as teachers have them.
+
+    Raises
+    ------
+    NetworkError
+        When a layer grows beyond what a table may hold.
+    """
+    if factor == 1:
+        return topology
+    rows = tuple(replace(row, units=row.units * factor) if isinstance(row, Fc)
+                 else replace(row, channels=row.channels * factor) for row in topology.rows)
+    return replace(topology, name=f"{topology.name}-x{factor}", title=f"{topology.title}, {factor} times as wide",
+                   rows=rows)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pynq_bnn.data.datasets import Split
 from pynq_bnn.network import InputSpec, one_bit_codes, signed_codes
 from pynq_bnn.train.batches import Batches
 from pynq_bnn.train.config import TrainConfig
+from pynq_bnn.train.processes import Processes
 
 CPU = torch.device("cpu")
 
@@ -80,3 +81,42 @@ def test_order_and_crops_follow_from_seed_and_epoch():
 def test_a_last_batch_of_one_picture_is_left_out_for_batch_norm(count, sizes):
     batches = Batches(noise(count), spec(), 5, CPU).shuffled(TrainConfig(), 0)
     assert [len(labels) for _, labels in batches] == sizes
+
+
+def test_distorted_digits_stay_themselves_and_differ_from_each_other():
+    """A blob stays one blob: its mass and centre move within the limits of rotation, size, shear and shift."""
+    picture = np.zeros((28, 28, 1), np.uint8)
+    picture[9:19, 12:16] = 255
+    split = Split(np.repeat(picture[None], 200, 0), np.zeros(200, np.int64))
+    digits = InputSpec(28, 28, 1, signed_codes(), 8, "digit", 0)
+    ((q, _),) = Batches(split, digits, 200, CPU).shuffled(TrainConfig(distort=1.0), 0)
+    ink = (q[:, 0] + 128).double() / 255
+    mass = ink.sum((1, 2)) / 40
+    assert 0.3 < float(mass.min()) < 0.9 < 1.1 < float(mass.max()) < 2.5
+    place = torch.arange(28.0).double() - 13.5
+    for axis in (1, 2):
+        centre = (ink.sum(3 - axis) * place).sum(1) / ink.sum((1, 2))
+        assert 0.5 < float(centre.std()) < 3
+        assert float(centre.abs().max()) < 6
+    assert len({bytes(row) for row in q.numpy().reshape(200, -1).astype(np.int8)}) == 200
+
+
+def test_distortion_of_strength_nearly_zero_changes_nothing():
+    split = noise(20, 28, 1)
+    digits = InputSpec(28, 28, 1, signed_codes(), 8, "digit", 0)
+    ((q, labels),) = Batches(split, digits, 20, CPU).shuffled(TrainConfig(distort=1e-6), 0)
+    inner = np.s_[:, 1:-1, 1:-1]  # at the border interpolation meets the background
+    found = q.numpy().transpose(0, 2, 3, 1) + 128
+    assert np.abs(found[inner] - split.images[labels.numpy()][inner].astype(float)).max() <= 1
+
+
+def test_processes_share_each_batch_and_draw_for_themselves():
+    split = noise(23)
+    config = TrainConfig(crop=2)
+    whole = [labels for _, labels in Batches(split, spec(), 6, CPU).shuffled(config, 0)]
+    parts = [[labels for _, labels in Batches(split, spec(), 6, CPU, Processes(rank, 2)).shuffled(config, 0)]
+             for rank in (0, 1)]
+    assert [len(part) for part in parts] == [4, 4]
+    for batch, first, second in zip(whole, *parts):
+        assert batch[0::2].tolist() == first.tolist()
+        assert batch[1::2].tolist() == second.tolist()

@@ -19,7 +19,7 @@ from pynq_bnn.data.split import Split
 from pynq_bnn.errors import OutputError, TrainError
 from pynq_bnn.train.checkpoint import COLUMNS, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
-from pynq_bnn.train.fit import learning_rate, split_validation, train
+from pynq_bnn.train.fit import learning_rate, norm_momentum, split_validation, train
 from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.zoo import Conv, Fc, Topology
 
@@ -83,7 +83,7 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_that_goes_on(tmp_path):
         last = out / "last.pt"
         stamp = last.stat().st_mtime_ns if last.exists() else 0
         process = subprocess.Popen([sys.executable, "-c", script, str(out)], env=environment)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not changed(last, stamp) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.6))  # about two epochs, so that kills fall into the writing too
@@ -190,6 +190,21 @@ def test_rate_warms_up_then_falls_as_a_cosine_or_in_steps():
     assert math.isclose(learning_rate(cosine, 3.5), (1 + math.cos(math.pi / 4)) / 2)
     steps = TrainConfig(epochs=60, lr=1.0, warmup=0, schedule="step", step_every=20, step_gamma=0.1)
     assert [learning_rate(steps, e) for e in (0, 19.9, 20, 45)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_statistics_average_the_first_batches_plainly_and_more_of_them_when_the_rate_has_fallen():
+    assert [norm_momentum(1.0, n) for n in (0, 1, 3, 9, 1000)] == pytest.approx([1, 1 / 2, 1 / 4, 0.1, 0.1])
+    assert [norm_momentum(r, 1000) for r in (0.5, 0.0)] == pytest.approx([0.05, 0.02])
+
+
+def test_a_training_of_few_steps_has_the_statistics_of_its_pictures(tmp_path):
+    """Two steps at a rate of nothing: the running statistics are those of the sums, not the 0 and 1 they start from."""
+    train(SMALL, dataset(), tmp_path, TrainConfig(epochs=1, batch=180, lr=1e-9), quiet=True, device="cpu")
+    model = load_checkpoint(tmp_path / "last.pt")["model"]
+    pixels = torch.from_numpy(dataset().train.images.astype(np.float64) - 128).permute(0, 3, 1, 2)
+    sums = torch.nn.functional.conv2d(pixels, torch.where(model["blocks.0.conv.weight"] >= 0, 1.0, -1.0).double())
+    np.testing.assert_allclose(model["blocks.0.norm.running_var"], sums.var((0, 2, 3)), rtol=0.1)
+    np.testing.assert_allclose(model["blocks.0.norm.running_mean"], sums.mean((0, 2, 3)), atol=0.1 * sums.std())
 
 
 def test_validation_is_drawn_without_overlap_and_the_same_for_a_seed():

@@ -32,3 +32,24 @@ def test_weights_are_signs_for_brevitas_and_gradients_reach_the_latent_weight(la
     assert float(quantized.bit_width) == 1
     layer(torch.ones(2, 6, *(1 for _ in layer.weight.shape[2:]))).sum().backward()
     assert torch.equal(layer.weight.grad, torch.full_like(layer.weight, 2.0))
+
+
+def test_approximate_gradient_is_the_slope_of_bi_reals_parabola():
+    x = torch.tensor([-1.5, -0.5, 0.0, 0.75, 1.1], requires_grad=True)
+    act = qnn.QuantIdentity(act_quant=BinaryActivation.let(gradient="approx"))
+    y = act(x)
+    y.sum().backward()
+    assert y.tolist() == [-1, -1, 1, 1, 1]
+    parabola = lambda v: v * (2 - abs(v))  # noqa: E731 - Bi-Real Net, equation 5, between −1 and 1
+    slopes = [0 if abs(v) > 1 else (parabola(v + 1e-4) - parabola(v - 1e-4)) / 2e-4 for v in x.tolist()]
+    assert x.grad.tolist() == pytest.approx(slopes, abs=2e-4)
+
+
+def test_stochastic_signs_have_the_papers_probability_and_only_in_training():
+    act = qnn.QuantIdentity(act_quant=BinaryActivation.let(stochastic=True))
+    torch.manual_seed(0)
+    for value, probability in ((-2.0, 0), (-0.5, 0.25), (0.0, 0.5), (0.6, 0.8), (1.5, 1)):
+        x = torch.full((40_000,), value)
+        assert float((act.train()(x) == 1).float().mean()) == pytest.approx(probability, abs=0.01)
+        assert set(act.train()(x).unique().tolist()) <= {-1.0, 1.0}
+        assert act.eval()(x).unique().tolist() == [1 if value >= 0 else -1]

@@ -1,0 +1,59 @@
+"""Shift-based batch normalization: every multiplication by a power of two (Courbariaux 2016, algorithm 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def power_of_two(x: Tensor) -> Tensor:
+    """AP2(x) = sign(x)·2^round(log₂|x|), 0 for 0; the gradient passes unchanged."""
+    with torch.no_grad():
+        exact = torch.where(x == 0, torch.zeros_like(x), torch.sign(x) * torch.exp2(torch.log2(x.abs()).round()))
+    return x + (exact - x).detach()
+
+
+class _ShiftNorm:
+    """ŷ = AP2(γ)·(x − μ)·AP2(1/√(v + ε)) + β with v = mean of C·AP2(C), C = x − μ.
+
+    The product of two powers of two is exact, so the map stays monotone and folds into a threshold.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            shape = (1, -1, *(1 for _ in x.shape[2:]))
+            mean, variance = self.running_mean, self.running_var
+            if self.training:
+                dims = [0, *range(2, x.dim())]
+                mean = x.mean(dims)
+                centred = x - mean.reshape(shape)
+                variance = (centred * power_of_two(centred)).mean(dims)
+                self._remember(mean.detach(), variance.detach())
+            factor = (power_of_two(self.weight) * power_of_two((variance + self.eps).rsqrt())).reshape(shape)
+            return (x - mean.reshape(shape)) * factor + self.bias.reshape(shape)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+
+
+class ShiftBatchNorm1d(_ShiftNorm, nn.BatchNorm1d):
+    """(N, C) in and out."""
+
+
+class ShiftBatchNorm2d(_ShiftNorm, nn.BatchNorm2d):
+    """(N, C, H, W) in and out."""
+
+
+def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Scale and offset, (C,) float64 each, of what a batch norm of either kind does in eval mode."""
+    gamma, beta, mean, variance = (t.detach().double() for t in (norm.weight, norm.bias, norm.running_mean,
+                                                                 norm.running_var))
+    if isinstance(norm, _ShiftNorm):
+        scale = power_of_two(gamma) * power_of_two((variance + norm.eps).rsqrt())
+    else:
+        scale = gamma / (variance + norm.eps).sqrt()
+    return scale, beta - mean * scale
