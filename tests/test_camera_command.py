@@ -116,7 +116,9 @@ def test_no_camera_and_a_damaged_video_are_one_line_to_the_terminal_too(tmp_path
 def test_ctrl_c_ends_in_peace_and_finishes_the_recording(tmp_path):
     film = write_video(tmp_path / "long.avi", plain_frames(3000, (320, 240)))
     command = [sys.executable, "-m", "pynq_bnn", "camera", film, "--json", "-o", tmp_path / "seen.avi"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Where the tests run in a shell's background, Ctrl-C is ignored, and children inherit that.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
         for _ in range(3):
             process.stdout.readline()
         process.send_signal(signal.SIGINT)
