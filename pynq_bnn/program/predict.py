@@ -19,7 +19,7 @@ from .stages import Stage, ceil_div
 # them, and for each 16 scores besides their planes and words.
 LAYER_CYCLES = 48
 TILE_CYCLES = 9
-RUN_CYCLES = 135
+RUN_CYCLES = 165
 END_CYCLES = 60
 RESULT_CYCLES = 45
 SCORE_CYCLES = 6
