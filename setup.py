@@ -25,7 +25,8 @@ if "develop" not in sys.argv:
 
 # The pins are what pynq 3.0 and 3.1 need and do not say.
 BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
-TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
+# SciPy reads SVHN's MATLAB files.
+TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.8"]
 # PyPI has no OpenCV for the boards, and building one there takes hours; Ubuntu's is python3-opencv.
 CAMERA = ["opencv-python-headless>=4.5; platform_machine != 'armv7l'"]
 

@@ -87,6 +87,11 @@ def _trace_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", metavar="FILE", help="with --backend rtl: write all waves to this FST file")
 
 
+def _data_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, metavar="DIR",
+                        help="CIFAR-10 binary, MNIST idx, SVHN .mat, or class folders")
+
+
 def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
     parser.add_argument("--fit", choices=fits,
                         help="how pictures of another size are fitted (default: the network's rule)")
@@ -131,7 +136,7 @@ def _add_camera(commands) -> None:
 def _add_evaluate(commands) -> None:
     parser = _command(commands, "evaluate", judging.evaluate, "Measure accuracy on the test split of a data set.")
     _network_options(parser, positional=True)
-    parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
+    _data_option(parser)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--confusion", metavar="PNG", help="also draw the confusion matrix")
@@ -160,7 +165,7 @@ def _add_info(commands) -> None:
 def _add_train(commands) -> None:
     parser = _command(commands, "train", making.train, "Train a topology with Brevitas (needs the extra 'train').")
     parser.add_argument("network", metavar="NETWORK", help="name of a published topology or path of a .json table")
-    parser.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 binary, MNIST idx, or class folders")
+    _data_option(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="directory for checkpoints, CSV and curves")
     parser.add_argument("--width", type=_positive, default=1, metavar="N",
                         help="times the channels and units of every hidden layer (1)")

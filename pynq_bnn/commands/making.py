@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -85,10 +86,11 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     topology = widened(find_topology(arguments.network), arguments.width)
-    config = _config(arguments, topology)
+    _config(arguments, topology, topology.classes)  # so is a setting out of range
     fit = arguments.fit or ("extend" if topology.channels == 3 else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))
+    config = _config(arguments, topology, data.classes)
     outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, start=arguments.start,
                                teacher=arguments.teacher, resume=arguments.resume, device=arguments.device,
                                quiet=arguments.quiet)
@@ -103,14 +105,14 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     return 0
 
 
-def _config(arguments: argparse.Namespace, topology: Topology) -> TrainConfig:
-    """The settings given, else the defaults of the kind of network and picture."""
+def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence[str]) -> TrainConfig:
+    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
     given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
              if getattr(arguments, f.name, None) is not None}
     defaults = {}
     if topology.channels == 3:
-        defaults |= {**_COLOUR_DEFAULTS, "flip": topology.classes != DIGITS}
-    elif topology.classes == DIGITS:
+        defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) != DIGITS}
+    elif tuple(classes) == DIGITS:
         defaults |= _DIGIT_DEFAULTS
     if given.get("real"):
         defaults |= _REAL_DEFAULTS

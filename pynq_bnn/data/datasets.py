@@ -1,4 +1,4 @@
-"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10 binary, MNIST idx, own class folders."""
+"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10 binary, MNIST idx, SVHN, own class folders."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..network.spec import InputSpec
 from ..zoo.tables import CIFAR10_CLASSES, DIGITS
 from .folders import SPLITS, find_folders, read_folder
 from .split import LAYOUTS, Split
+from .svhn import read_part, read_training
 
 CIFAR_RECORD = 1 + 32 * 32 * 3
 # What a .gz may unpack to; MNIST's largest file has 47 MB.
@@ -85,6 +86,8 @@ def _published(root: Path) -> list[tuple[Callable[[str], Dataset], tuple[int, in
     for place in (root, root / "MNIST" / "raw", root / "raw"):
         if any(place.glob("*idx?-ubyte*")):
             found.append((partial(_mnist, place), (28, 28, 1)))
+    if any(root.glob("*_32x32.mat")):
+        found.append((partial(_svhn, root), (32, 32, 3)))
     return found
 
 
@@ -143,6 +146,12 @@ def _mnist(place: Path, parts: str) -> Dataset:
     test = _idx_pair(place, "t10k", len(DIGITS))
     train = _empty(test.images.shape[1:]) if parts == "test" else _idx_pair(place, "train", len(DIGITS))
     return Dataset("MNIST", DIGITS, train, test=test)
+
+
+def _svhn(place: Path, parts: str) -> Dataset:
+    test = read_part(place, "test")
+    train = _empty(test.images.shape[1:]) if parts == "test" else read_training(place)
+    return Dataset("SVHN", DIGITS, train, test=test)
 
 
 def _idx_pair(place: Path, name: str, classes: int) -> Split:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LAYOUTS = ("a data set directory holds the CIFAR-10 binary batches, the MNIST idx files, or CLASS/picture.jpg for"
-           " two classes or more")
+LAYOUTS = ("a data set directory holds the CIFAR-10 binary batches, the MNIST idx files, SVHN's train_32x32.mat and"
+           " test_32x32.mat, or CLASS/picture.jpg for two classes or more")
 
 
 @dataclass(frozen=True, eq=False)
