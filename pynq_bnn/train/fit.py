@@ -369,5 +369,5 @@ def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def device_name(device: torch.device) -> str:
     """The device in words, for provenance."""
     if device.type == "cuda":
-        return torch.cuda.getdevice_name(device)
+        return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"

@@ -21,13 +21,17 @@ def _sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)
 
 
-class _ClippedSign(torch.autograd.Function):
-    """sign(x); gradient 1 where |x| < 1, else 0 (Courbariaux 2016, equation 4)."""
+class _Sign(torch.autograd.Function):
+    """sign(x); its kinds differ in the gradient."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return _sign(x)
+
+
+class _ClippedSign(_Sign):
+    """Gradient 1 where |x| < 1, else 0 (Courbariaux 2016, equation 4)."""
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
@@ -35,13 +39,8 @@ class _ClippedSign(torch.autograd.Function):
         return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
 
 
-class _ApproxSign(torch.autograd.Function):
-    """sign(x); gradient max(0, 2 − 2|x|), that of a piecewise parabola (Liu et al., Bi-Real Net, 2018, equation 6)."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return _sign(x)
+class _ApproxSign(_Sign):
+    """Gradient max(0, 2 − 2|x|), that of a piecewise parabola (Liu et al., Bi-Real Net, 2018, equation 6)."""
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def test_they_run(path, folder):
     from nbclient import NotebookClient
 
     book = nbformat.read(folder / path.name, as_version=4)
-    client = NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+    client = NotebookClient(book, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
                             extra_arguments=["--HistoryManager.hist_file=:memory:"])
     client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})  # threads that wait for each other starve beside others
     outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
