@@ -9,7 +9,7 @@ READ_OUT = 4           # bnn_lanes: from bnn_output's fetch to the word
 TILE_GAP = 7           # bnn_steps: from a tile's last step to the next one's thresholds
 LAYER_DONE = 5         # bnn_steps: from a layer's last step to done_o
 DRAIN = 27             # bnn_sequencer: at least so many cycles between a layer's last step and what reads its map
-WINDOWS = 9            # bnn_windows: from a position to its window
+WINDOWS = 10           # bnn_windows: from a position to its window
 
 
 def array_bits(pe: int) -> int:
