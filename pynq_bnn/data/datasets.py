@@ -125,8 +125,7 @@ def _cifar10(place: Path, parts: str) -> Dataset:
     test = _cifar_records(place / "test_batch.bin")
     if parts == "test":
         return Dataset("CIFAR-10", CIFAR10_CLASSES, _empty((32, 32, 3)), test=test)
-    batches = [_cifar_records(place / f"data_batch_{i}.bin") for i in range(1, 6)]
-    train = Split(*(np.concatenate([getattr(b, part) for b in batches]) for part in ("images", "labels")))
+    train = Split.joined([_cifar_records(place / f"data_batch_{i}.bin") for i in range(1, 6)])
     return Dataset("CIFAR-10", CIFAR10_CLASSES, train, test=test)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,3 +24,8 @@ class Split:
     def take(self, indices: np.ndarray) -> Split:
         """The pictures and labels at ``indices``, in that order."""
         return Split(self.images[indices], self.labels[indices])
+
+    @classmethod
+    def joined(cls, splits: Sequence[Split]) -> Split:
+        """The pictures and labels of all ``splits``, one behind the other."""
+        return cls(*(np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels")))

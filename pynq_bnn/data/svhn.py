@@ -9,9 +9,8 @@ import numpy as np
 
 from ..errors import DataError, first_line
 from ..files import is_file
+from ..zoo.tables import DIGITS
 from .split import LAYOUTS, Split
-
-CLASSES = 10
 
 
 def svhn_file(place: Path, part: str) -> Path:
@@ -21,9 +20,8 @@ def svhn_file(place: Path, part: str) -> Path:
 
 def read_training(place: Path) -> Split:
     """The training digits, and those of ``extra`` behind them where that file is there too."""
-    parts = [read_part(place, part) for part in ("train", "extra")
-             if part == "train" or is_file(svhn_file(place, part))]
-    return Split(*(np.concatenate([getattr(split, name) for split in parts]) for name in ("images", "labels")))
+    parts = ["train", "extra"] if is_file(svhn_file(place, "extra")) else ["train"]
+    return Split.joined([read_part(place, part) for part in parts])
 
 
 def read_part(place: Path, part: str) -> Split:
@@ -45,9 +43,9 @@ def read_part(place: Path, part: str) -> Split:
     if labels.size != images.shape[3] or labels.dtype.kind not in "uif":
         raise DataError(f"{path} holds {images.shape[3]} pictures and {labels.size} labels")
     labels = labels.reshape(-1).astype(np.int64)
-    if labels.min() < 1 or labels.max() > CLASSES:
-        raise DataError(f"{path} holds labels from {labels.min()} to {labels.max()}; SVHN has 1 to {CLASSES}")
-    return Split(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels % CLASSES)
+    if labels.min() < 1 or labels.max() > len(DIGITS):
+        raise DataError(f"{path} holds labels from {labels.min()} to {labels.max()}; SVHN has 1 to {len(DIGITS)}")
+    return Split(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels % len(DIGITS))
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """SVHN's cropped digits are read from MATLAB files, and the half-width BinaryNet trains on them and on folders."""
 
-import importlib
 import sys
 
 import numpy as np
@@ -21,12 +20,14 @@ COUNTS = {"train": 24, "test": 7, "extra": 5}
 
 def write_svhn(place, parts=("train", "test"), **changes):
     """Files as published: compressed, pictures last, labels as a column, 10 for the digit 0."""
+    from scipy.io import savemat
+
     rng, written = np.random.default_rng(3), {}
     for part in parts:
         count = COUNTS[part]
         content = {"X": rng.integers(0, 256, (32, 32, 3, count), dtype=np.uint8),
                    "y": (np.arange(count) % 10 + 1).astype(np.uint8)[:, None], **changes.get(part, {})}
-        importlib.import_module("scipy.io").savemat(place / f"{part}_32x32.mat", content, do_compression=True)
+        savemat(place / f"{part}_32x32.mat", content, do_compression=True)
         written[part] = content
     return written
 
