@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..network.geometry import conv_size, pooled_size
 from ..zoo.topology import Conv, Fc, Topology
+from .convolution import SMALL_MAP, small_map_conv
 from .quant import BinaryActivation, BinaryWeight
 from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 
@@ -60,6 +61,8 @@ class ConvBlock(nn.Module):
             x = F.pad(x, (self.row.padding,) * 4, value=1.0)
         if self.conv.padding == (0, 0) and x.shape[2:] == self.conv.kernel_size:
             return self._accumulate_single_window(x)
+        if x.device.type == "cpu" and self.row.stride == 1 and x.shape[2] * x.shape[3] <= SMALL_MAP:
+            return small_map_conv(x, self.conv.quant_weight().value, self.conv.padding[0])
         return self.conv(x)
 
     def _accumulate_single_window(self, x: Tensor) -> Tensor:
