@@ -174,6 +174,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--teacher", metavar="TRAINING",
                         help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+    parser.add_argument("--no-test", action="store_true",
+                        help="leave the test pictures unread at the end, while settings are still being chosen")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     _fit_option(parser, FITS)

@@ -1,6 +1,7 @@
 """Every command as a user calls it; every error one line on stderr, exit status 2, no traceback."""
 
 import json
+import shutil
 import os
 import subprocess
 import sys
@@ -107,6 +108,21 @@ def test_own_folder_is_trained_compiled_evaluated_and_classified(capsys, tmp_pat
     assert Image.open(tmp_path / "confusion.png").width > 100
     status, out, _ = run(capsys, "classify", own_pictures / "dark", "--network", tmp_path / "mine.bnn", "--json")
     assert sum(row["label"] == "dark" for row in json.loads(out)) > 15
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-test",)])
+def test_training_scores_the_test_pictures_unless_told_not_to(capsys, tmp_path, own_pictures, flags):
+    pytest.importorskip("torch")
+    (tmp_path / "data").mkdir()
+    for part in ("train", "test"):
+        shutil.copytree(own_pictures, tmp_path / "data" / part)
+    table = {"name": "mine", "height": 8, "width": 8, "channels": 3, "input_bits": 8,
+             "rows": [{"type": "fc", "units": 8}]}
+    (tmp_path / "mine.json").write_text(json.dumps(table))
+    status, out, _ = run(capsys, "train", tmp_path / "mine.json", "--data", tmp_path / "data",
+                         "--out", tmp_path / "runs", "--epochs", 1, "--batch", 8, "--quiet", "--device", "cpu", *flags)
+    assert status == 0 and "validation_accuracy" in out
+    assert ("test_accuracy" in out) == (not flags)
 
 
 @pytest.mark.parametrize("arguments", [["bench", "sfc-mnist", "--images", "8"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -90,6 +90,8 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     fit = arguments.fit or ("extend" if topology.channels == 3 else "digit")
     data = load_dataset(arguments.data, input_spec(topology, fit),
                         progress=lambda paths: progress(paths, "read", least=100))
+    if arguments.no_test:
+        data = replace(data, test=None)
     config = _config(arguments, topology, data.classes)
     outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, start=arguments.start,
                                teacher=arguments.teacher, resume=arguments.resume, device=arguments.device,
