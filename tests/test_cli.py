@@ -1,8 +1,8 @@
 """Every command as a user calls it; every error one line on stderr, exit status 2, no traceback."""
 
 import json
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +121,8 @@ def test_training_scores_the_test_pictures_unless_told_not_to(capsys, tmp_path, 
     (tmp_path / "mine.json").write_text(json.dumps(table))
     status, out, _ = run(capsys, "train", tmp_path / "mine.json", "--data", tmp_path / "data",
                          "--out", tmp_path / "runs", "--epochs", 1, "--batch", 8, "--quiet", "--device", "cpu", *flags)
-    assert status == 0 and "validation_accuracy" in out
+    assert status == 0
+    assert "validation_accuracy" in out
     assert ("test_accuracy" in out) == (not flags)
 
 

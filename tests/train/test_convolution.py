@@ -10,7 +10,8 @@ from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.zoo import Conv, Topology
 
 
-@pytest.mark.parametrize("kernel,padding,height,width", [(3, 1, 4, 4), (3, 0, 5, 7), (1, 0, 3, 2), (2, 1, 3, 3)])
+@pytest.mark.parametrize(("kernel", "padding", "height", "width"),
+                         [(3, 1, 4, 4), (3, 0, 5, 7), (1, 0, 3, 2), (2, 1, 3, 3)])
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 def test_values_and_gradients_are_those_of_conv2d(kernel, padding, height, width, memory):
     torch.manual_seed(0)
@@ -29,7 +30,8 @@ def test_only_small_maps_take_it(monkeypatch):
                         lambda x, *rest: seen.append(x.shape[2]) or convolution.small_map_conv(x, *rest))
     rows = (Conv(4, padding=1, pool=2), Conv(4, padding=1, pool=2), Conv(4, padding=1, stride=2))
     BinaryChain(Topology("t", "", 16, 16, 3, 8, rows), 2)(torch.zeros(2, 3, 16, 16))
-    assert seen == [8] and 8 * 8 <= SMALL_MAP < 16 * 16
+    assert seen == [8]
+    assert 8 * 8 <= SMALL_MAP < 16 * 16
 
 
 def test_a_step_in_bfloat16_gives_every_weight_a_gradient():
