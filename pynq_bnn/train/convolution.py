@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input
 
 # Pixels of the input map up to which the matrix product is the faster one. Of a 512-to-512 layer, 100 pictures and one
-# core with AMX: 14 ms against oneDNN's 61 for 4×4 pixels, 60 against 90 for 8×8; of 256 to 256, 100 against 45 for
+# core with AMX: 14 ms against oneDNN's 61 for 4×4 pixels, 76 against 90 for 8×8; of 256 to 256, 100 against 45 for
 # 16×16.
 SMALL_MAP = 64
 
