@@ -74,7 +74,7 @@ def test_networks_and_info_say_what_there_is(capsys, mine):
     assert "14,022,016" in out
     rows = {row["name"]: row for row in json.loads(run(capsys, "networks", "--json")[1])}
     assert rows["cnv-cifar10"]["shipped"]
-    assert not rows["vgg16-cifar10"]["shipped"]
+    assert not rows["sfc-mnist"]["shipped"]
     assert "bin_fc" in run(capsys, "info", mine)[1]
     assert json.loads(run(capsys, "info", "lfc-mnist", "--json")[1])["classes"] == list("0123456789")
 

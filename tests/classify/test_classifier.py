@@ -98,7 +98,7 @@ def test_networks_are_found_by_name_path_and_object(colour, pixels, tmp_path):
     save_network(colour, tmp_path / "mine.bnn")
     assert np.array_equal(classify(pixels[0], str(tmp_path / "mine.bnn")).scores, classify(pixels[0], colour).scores)
     assert Classifier("lfc-mnist").network.name == "lfc-mnist"
-    for name, kind, words in (("nope", NetworkError, "lfc-mnist"), ("vgg16-cifar10", NetworkError, "train it"),
+    for name, kind, words in (("nope", NetworkError, "lfc-mnist"), ("sfc-mnist", NetworkError, "train it"),
                               (tmp_path / "nope.bnn", NetworkFileError, "no such file")):
         with pytest.raises(kind, match=words):
             Classifier(name)
