@@ -186,8 +186,9 @@ class _Run:
             part["config"] = {k: v for k, v in (part["config"] or {}).items() if k != "epochs"}
         for key in mine:
             if mine[key] != theirs[key]:
-                raise TrainError(f"{self.out / LAST} was trained with another {key}: {theirs[key]},"
-                                 f" not {mine[key]}; resume with the same or give another --out")
+                ours, others = _differing(mine[key], theirs[key])
+                raise TrainError(f"{self.out / LAST} was trained with another {key}: {others},"
+                                 f" not {ours}; resume with the same or give another --out")
 
     def _description(self) -> dict[str, Any]:
         return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
@@ -360,6 +361,14 @@ def _temperature(model: nn.Module, validation: Batches) -> float:
     grid = [1.02**k for k in range(-150, 151)]
     losses = [float(F.cross_entropy(logits / t, labels)) for t in grid]
     return grid[int(np.argmin(losses))]
+
+
+def _differing(mine: Any, theirs: Any) -> tuple[Any, Any]:
+    """Of two dicts only the entries that differ; anything else as it is."""
+    if not isinstance(mine, dict) or not isinstance(theirs, dict):
+        return mine, theirs
+    keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key)]
+    return tuple({key: part[key] for key in keys if key in part} for part in (mine, theirs))
 
 
 def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -103,7 +103,7 @@ def test_a_directory_with_a_training_is_not_overwritten(tmp_path):
     run(tmp_path, epochs=1)
     with pytest.raises(TrainError, match="--resume"):
         run(tmp_path, epochs=1)
-    with pytest.raises(TrainError, match="another config"):
+    with pytest.raises(TrainError, match=r"another config: {'lr': 0\.01}, not {'lr': 0\.5};"):
         run(tmp_path, epochs=2, resume=True, lr=0.5)
     more = Dataset("stripes", ("across", "down"), stripes(410, 1))
     with pytest.raises(TrainError, match="another pictures"):
