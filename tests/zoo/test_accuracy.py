@@ -12,13 +12,13 @@ from pynq_bnn.classify.evaluate import evaluate
 from pynq_bnn.cli import main
 from pynq_bnn.data.datasets import load_dataset
 
-FLOORS = {"cnv-cifar10": 0.835, "lfc-mnist": 0.985, "mlp-mnist": 0.986}
-# These two need minutes for all 10,000 pictures, so 2,000 are drawn here.
-LARGE = ("binarynet-cifar10", "vgg16-cifar10")
-DRAWN = 2_000
+FLOORS = {"binarynet-cifar10": 0.875, "cnv-cifar10": 0.835, "lfc-mnist": 0.985, "mlp-mnist": 0.986,
+          "vgg16-cifar10": 0.785}
+# All 10,000 pictures of this one too would bring CI near its limit, so some are drawn.
+SAMPLED, DRAWN = "vgg16-cifar10", 2_000
 
 
-@pytest.mark.parametrize("name", FLOORS)
+@pytest.mark.parametrize("name", [name for name in FLOORS if name != SAMPLED])
 def test_evaluate_gives_the_accuracy_that_the_file_states(name, capsys):
     assert main(["evaluate", name, "--data", str(data_dir()), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -28,19 +28,19 @@ def test_evaluate_gives_the_accuracy_that_the_file_states(name, capsys):
     assert answer["top1"] == pytest.approx(zoo.find_network(name).provenance["test_accuracy"], abs=5e-4)
 
 
-@pytest.mark.parametrize("name", LARGE)
-def test_drawn_pictures_agree_with_the_accuracy_that_a_large_file_states(name):
-    with Classifier(name) as classifier:
+def test_drawn_pictures_agree_with_the_accuracy_that_the_sampled_file_states():
+    with Classifier(SAMPLED) as classifier:
         data = load_dataset(data_dir(), classifier.network.input, parts="test")
         drawn = np.random.default_rng(0).choice(len(data.test), DRAWN, replace=False)
         answer = evaluate(classifier, replace(data, test=data.test.take(drawn)))
     stated = classifier.network.provenance["test_accuracy"]
+    assert stated >= FLOORS[SAMPLED]
     # Three standard errors of the share of right answers.
     assert answer.top1 == pytest.approx(stated, abs=3 * (stated * (1 - stated) / DRAWN) ** 0.5)
     assert answer.top1 <= answer.top5 <= 1
 
 
-@pytest.mark.parametrize("name", [*FLOORS, *LARGE])
+@pytest.mark.parametrize("name", FLOORS)
 def test_real_pictures_give_the_same_bits_in_both_engines(name, capsys):
     assert main(["verify", name, "--data", str(data_dir()), "--images", "8"]) == 0
     assert "equals popcount in every bit" in capsys.readouterr().out
