@@ -79,8 +79,15 @@ class TileType:
 
     @cached_property
     def pips(self) -> Mapping[str, Mapping[str, Any]]:
-        """Switches by the name that their bits have: destination, then source."""
-        return {f"{pip['dst_wire']}.{pip['src_wire']}": pip for pip in self.about["pips"].values()}
+        """Switches by the name that their bits have: destination, then source; those of two ways under both names."""
+        result = {}
+        for pip in self.about["pips"].values():
+            result[f"{pip['dst_wire']}.{pip['src_wire']}"] = pip
+            if pip["is_directional"] == "0":
+                result[f"{pip['src_wire']}.{pip['dst_wire']}"] = {
+                    **pip, "src_wire": pip["dst_wire"], "dst_wire": pip["src_wire"],
+                    "src_to_dst": pip.get("dst_to_src"), "dst_to_src": pip.get("src_to_dst")}
+        return result
 
     @cached_property
     def fixed_pips(self) -> Mapping[str, str]:
