@@ -6,6 +6,7 @@ can be. Hold in the fast corner, the other way round. What the two edges' ways h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,8 +21,13 @@ from .graph import Graph
 
 # Columns of a delay.
 FAST_LEAST, FAST_MOST, SLOW_LEAST, SLOW_MOST = range(4)
-# Of the clock: half of what Vivado takes for the jitter of a processing system's clock of 8 ns.
-UNCERTAINTY = 0.125
+# Vivado's terms for a clock of the processing system: jitter of the system, and of its input as a part of the period.
+_SYSTEM_JITTER, _INPUT_JITTER = 0.071, 0.03
+
+
+def uncertainty(period: float) -> float:
+    """The clock's uncertainty (ns) at a period (ns), as Vivado computes it; 0.125 at 8 ns."""
+    return math.hypot(_SYSTEM_JITTER, _INPUT_JITTER * period) / 2
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class Step:
 class Analysis:
     """Slacks and how they come about.
 
-    ``setup`` and ``hold`` (ends,) ns; setup is that at a period of 0, so the slack at a period is ``period + setup``;
-    infinite for ends that no path of their clock reaches. Clock uncertainty is taken off setup.
+    ``setup`` and ``hold`` (ends,) ns, infinite for ends that no path of their clock reaches; setup is that of a period of
+    0 and a clock without uncertainty, see :meth:`slack`.
     """
 
     graph: Graph
@@ -48,18 +54,40 @@ class Analysis:
     _late: _Arrivals
     _early: _Arrivals
 
+    def slack(self, mhz: float) -> np.ndarray:
+        """The setup slack (ends,) ns at a clock."""
+        return self.setup + 1000 / mhz - uncertainty(1000 / mhz)
+
+    def fastest(self) -> float:
+        """The fastest clock (MHz) at which no end is late, its uncertainty included."""
+        low, high = 1.0, 1000.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.slack(middle).min(initial=np.inf) >= 0 else (low, middle)
+        return low
+
     def kinds(self) -> np.ndarray:
-        """The class of each end."""
-        return np.array([needs.kind for needs in self.graph.end_needs])
+        """The class of each end: what it is, and how far its launching clock's region is."""
+        places = np.array([group.place for group in self.clocks.groups] or [(0, 0)])
+        mine, other = places[self.end_group], places[self._early.group_of_end]
+        far = np.where(mine[:, 1] != other[:, 1], ", from another row of regions",
+                       np.where(mine[:, 0] != other[:, 0], ", from the region beside", ""))
+        return np.char.add(np.array([needs.kind for needs in self.graph.end_needs] or [""])[:len(self.setup)], far)
 
     def path(self, end: int, hold: bool = False) -> list[Step]:
         """The path that decides an end's slack, from its clock on."""
         arrivals = self._early if hold else self._late
         return arrivals.path(end)
 
-    def launch_group(self, end: int, hold: bool = False) -> int:
-        """The clock group from which the deciding path of an end starts."""
-        return int((self._early if hold else self._late).group_of_end[end])
+    @property
+    def end_groups_setup(self) -> np.ndarray:
+        """The clock group from which each end's latest path starts."""
+        return self._late.group_of_end
+
+    @property
+    def end_groups_hold(self) -> np.ndarray:
+        """The clock group from which each end's path of least hold margin starts."""
+        return self._early.group_of_end
 
     def end_name(self, end: int) -> str:
         return "/".join(self.graph.end_pin[end])
@@ -161,7 +189,7 @@ def analyse_graph(graph: Graph, clocks: Clocks) -> Analysis:
     for way, slack in ((late, setup), (early, hold)):
         slack[~known] = np.inf
         way.group_of_end = slack.argmin(axis=1)
-    return Analysis(graph, setup.min(axis=1) - setup_needs - UNCERTAINTY, hold.min(axis=1) - hold_needs, end_group, clocks,
+    return Analysis(graph, setup.min(axis=1) - setup_needs, hold.min(axis=1) - hold_needs, end_group, clocks,
                     late, early)
 
 

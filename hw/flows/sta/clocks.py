@@ -1,7 +1,7 @@
 """When the clock's edge arrives at each clock pin: through the global buffer, a buffer of the row, the leaves.
 
-The database knows the switches of a clock's way and not all of its wires, which Vivado takes from a table of its own, so
-what is common to two clock pins cancels and what is not is the spread of the switches.
+The database has the switches of a clock's way but not its wires' loads, which Vivado takes from a table of its own. So
+the wires count as balanced: what two clock pins' ways have in common cancels, the rest is the spread of the switches.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from .routes import Routes
 
 @dataclass(frozen=True)
 class ClockGroup:
-    """Clock pins behind the same last buffer: its site, the buffers from the source on with their delay up to each."""
+    """Clock pins on one row wire behind the same buffers.
 
-    name: str
+    ``way`` are the stages from the source on, each with the delay up to it; ``buffer`` is the last buffer's site.
+    """
+
+    buffer: str
     way: tuple[tuple[str, Delay], ...]
     source: str
 
     def common(self, other: ClockGroup, late: int, early: int) -> float:
-        """What two clock pins' ways have in common, times the difference of the two corners' columns."""
+        """The difference of two columns of the delay over what this way and ``other`` have in common."""
         shared = 0.0
         for (mine, delay), (theirs, _) in zip(self.way, other.way, strict=False):
             if mine != theirs:
@@ -35,9 +38,18 @@ class ClockGroup:
             shared = delay[late] - delay[early]
         return shared
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Column and row of the last buffer, which say where the region of its clock pins is."""
+        column, _, row = self.buffer.rpartition("_X")[2].partition("Y")
+        return int(column), int(row) // _BUFFERS_IN_ROW
+
+
+_BUFFERS_IN_ROW = 12
+
 
 class Clocks:
-    """Arrival of the edge at clock pins.
+    """Arrival of the edge at clock pins, by groups.
 
     Attributes
     ----------
@@ -46,43 +58,64 @@ class Clocks:
 
     def __init__(self, graph: Graph, routes: Routes) -> None:
         self._circuit: Circuit = graph.circuit
-        self._routes = routes
-        self._graph = graph
+        self._graph, self._routes = graph, routes
         self._buffer_of = {graph.node(site, "O"): site for site in graph.sites if site.kind in ("BUFHCE", "BUFGCTRL")}
         self._delay_of = {kind: np.array(buffer_delay(kind, load_timings())) for kind in ("BUFHCE", "BUFGCTRL")}
         self.groups: list[ClockGroup] = []
-        self._by_root: dict[int, int] = {}
+        self._by_wire: dict[int, int] = {}
 
     def at(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Group and arrival (N, 4) at clock pins; group -1 for pins that no clock reaches."""
+        """Group and arrival (N, 4) at clock pins; group -1 for pins that no clock buffer drives."""
         distinct, inverse = np.unique(nodes, return_inverse=True)
-        roots = self._circuit.roots(distinct)
-        groups = np.array([self._group(int(root)) for root in roots], np.int64)
-        before = np.array([self.groups[number].way[-1][1] if number >= 0 else NO_DELAY for number in groups]).reshape(-1, 4)
-        arrival = self._routes.to(distinct) + before
+        wires = self._row_wires(distinct)
+        groups = np.array([self._group(int(wire)) for wire in wires], np.int64)
+        ways = [self.groups[number].way[-1][1] if number >= 0 else NO_DELAY for number in groups]
+        arrival = np.array(ways).reshape(-1, 4) + self._unloaded(distinct) - self._unloaded(wires)
         return groups[inverse], arrival[inverse]
 
-    def _group(self, root: int) -> int:
-        if root not in self._by_root:
-            found = self._way(root)
-            self._by_root[root] = len(self.groups) if found else -1
+    def _unloaded(self, nodes: np.ndarray) -> np.ndarray:
+        return self._routes.to(nodes, loaded=False)
+
+    def _row_wires(self, nodes: np.ndarray) -> np.ndarray:
+        """The second node of each net, which is the wire along the row; the only one where there is no second."""
+        source, result = self._circuit.source, nodes.copy()
+        while True:
+            above = source[result]
+            climb = (above >= 0) & (source[np.maximum(above, 0)] >= 0)
+            if not climb.any():
+                return result
+            result[climb] = above[climb]
+
+    def _group(self, wire: int) -> int:
+        if wire not in self._by_wire:
+            found = self._way(wire)
+            self._by_wire[wire] = len(self.groups) if found else -1
             if found:
                 self.groups.append(found)
-        return self._by_root[root]
+        return self._by_wire[wire]
 
-    def _way(self, root: int) -> ClockGroup | None:
+    def _way(self, wire: int) -> ClockGroup | None:
         chain: list[SiteInstance] = []
+        root = self._circuit.first(wire)
         while (site := self._buffer_of.get(root)) is not None:
             chain.append(site)
-            root = self._circuit.first(self._graph.node(site, "I" if site.kind == "BUFHCE" else "I0"))
+            root = self._circuit.first(self._input(site))
         if not chain:
             return None
         total, way = np.zeros(4), []
         for site in reversed(chain):
-            into = self._graph.node(site, "I" if site.kind == "BUFHCE" else "I0")
+            into = self._input(site)
             if self._circuit.source[into] >= 0:
-                total = total + self._routes.to(np.array([into]))[0]
+                total = total + self._unloaded(np.array([into]))[0]
             total = total + self._delay_of[site.kind]
-            fast_least, fast_most, slow_least, slow_most = total.tolist()
-            way.append((site.name, (fast_least, fast_most, slow_least, slow_most)))
+            way.append((site.name, _as_delay(total)))
+        way.append((self._circuit.device.wire_name(wire), _as_delay(total + self._unloaded(np.array([wire]))[0])))
         return ClockGroup(chain[0].name, tuple(way), self._circuit.device.wire_name(root))
+
+    def _input(self, site: SiteInstance) -> int:
+        return self._graph.node(site, "I" if site.kind == "BUFHCE" else "I0")
+
+
+def _as_delay(values: np.ndarray) -> Delay:
+    fast_least, fast_most, slow_least, slow_most = values.tolist()
+    return fast_least, fast_most, slow_least, slow_most

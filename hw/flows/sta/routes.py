@@ -58,6 +58,8 @@ class Routes:
         The nodes on the way, ascending.
     delay : np.ndarray
         (nodes, 4) ns, from the driving pin to the end of each node.
+    unloaded : np.ndarray
+        The same of the switches alone.
     """
 
     def __init__(self, circuit: Circuit, sinks: np.ndarray, output_resistance: Mapping[int, float],
@@ -74,9 +76,10 @@ class Routes:
         behind = self._loads_behind(depth, wire_load, load_before, is_pass)
         total = behind + wire_load
         rc = (resistance * total + wire_resistance * (wire_load / 2 + behind)) * _NANOSECONDS
-        self.delay = own + rc[:, None]
+        self.delay, self.unloaded = own + rc[:, None], own
         for level in self._levels(depth)[1:]:
             self.delay[level] += self.delay[self._parent[level]]
+            self.unloaded[level] += self.unloaded[self._parent[level]]
 
     @staticmethod
     def _on_the_way(source: np.ndarray, sinks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +123,6 @@ class Routes:
             np.add.at(behind, self._parent[level], shown)
         return behind
 
-    def to(self, nodes: np.ndarray) -> np.ndarray:
-        """The delays (N, 4) to nodes on the way."""
-        return self.delay[np.searchsorted(self.nodes, nodes)]
+    def to(self, nodes: np.ndarray, loaded: bool = True) -> np.ndarray:
+        """The delays (N, 4) to nodes on the way; those of the switches alone if not ``loaded``."""
+        return (self.delay if loaded else self.unloaded)[np.searchsorted(self.nodes, nodes)]
