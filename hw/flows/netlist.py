@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,11 @@ def board_sources() -> list[Path]:
     return [*core_sources(), *sorted((HW / "board").glob("*.sv"))]
 
 
-def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False) -> Netlist:
+def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False,
+               sources: Sequence[Path] | None = None) -> Netlist:
     """Synthesize ``top`` for xc7z020; ``config`` is for the board's top and the core.
 
+    ``sources`` are SystemVerilog files, packages first; those of the tree where none are given.
     With ``flat`` modules are dissolved first: small designs are done sooner, large ones turn out larger.
 
     Raises
@@ -56,7 +58,8 @@ def synthesize(config: Config, folder: Path, top: str = TOP, flat: bool = False)
     """
     folder.mkdir(parents=True, exist_ok=True)
     result, report = folder / f"{top}.json", folder / "synth.stat.json"
-    run_yosys(f"PASSES = {_passes(config, top, flat, report)!r}\nRESULT = {str(result)!r}\n{_SCRIPT}", folder / "synth")
+    passes = _passes(config, top, flat, report, sources or board_sources())
+    run_yosys(f"PASSES = {passes!r}\nRESULT = {str(result)!r}\n{_SCRIPT}", folder / "synth")
     return Netlist(result, json.loads(report.read_text())["design"]["num_cells_by_type"])
 
 
@@ -79,12 +82,12 @@ def run_yosys(script: str, name: Path) -> None:
                            f"Yosys is a Python package: pip install pyosys)")
 
 
-def _passes(config: Config, top: str, flat: bool, report: Path) -> list[str]:
+def _passes(config: Config, top: str, flat: bool, report: Path, sources: Sequence[Path]) -> list[str]:
     # Multiplexers F7 and F8 tie LUTs to each other and leave the placer too little freedom.
     target = f"synth_xilinx -family xc7 -noiopad -nowidelut{' -flatten' if flat else ''} -top {top}"
     values = " ".join(f"-set {name} {value}" for name, value in config.parameters.items())
     return [
-        f"read_verilog -sv {' '.join(map(str, board_sources()))}",
+        f"read_verilog -sv {' '.join(map(str, sources))}",
         *([f"chparam {values} {top}"] if top in (TOP, "bnn_core") else []),
         f"scratchpad -set synth_xilinx.abc9.W {WIRE_DELAY}",
         f"{target} -run begin:map_ffs",

@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,13 @@ _REBUILD = "build it again with make -C hw"
 
 def rtl_hash() -> str:
     """Of the names and contents of all files that a bitstream is made from."""
+    return hash_of(board_sources())
+
+
+def hash_of(files: Sequence[Path]) -> str:
+    """Of the names and contents of ``files``, in any order."""
     total = hashlib.sha256()
-    for file in sorted(board_sources(), key=lambda file: file.name):
+    for file in sorted(files, key=lambda file: file.name):
         total.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 
@@ -57,7 +63,7 @@ def install(bitstream: bytes, config: Config, mhz: float, facts: Mapping[str, An
     folder.mkdir(parents=True, exist_ok=True)
     about = {"name": NAME, "part": PART, "note": UNTRIED, "rtl_sha256": rtl_hash(),
              "version": fields.VERSION, "interface_sha256": interface_hash(), "config": asdict(config),
-             "clock_mhz": mhz, **facts, "bit_sha256": hashlib.sha256(bitstream).hexdigest()}
+             "clock_mhz": round(mhz, 6), **facts, "bit_sha256": hashlib.sha256(bitstream).hexdigest()}
     place = folder / f"{NAME}.bit"
     write_atomically(place, lambda path: path.write_bytes(bitstream))
     for suffix, text in ((".hwh", hwh_text(config, mhz, bitstream)), (".json", json.dumps(about, indent=2) + "\n")):
@@ -101,6 +107,13 @@ def main() -> int:
     about = check(place)
     print(f"{place}: {Config(**about['config'])}, {about['clock_mhz']:g} MHz; its three files are of one build and fit "
           f"this driver. {about.get('note', '')}")
+    if about["rtl_sha256"] != rtl_hash() and about.get("sources"):
+        from .bits.sources import sources_of
+
+        with tempfile.TemporaryDirectory() as scratch:
+            sources_of(about, Path(scratch))
+        print(f"It is made from the RTL of commit {about['sources']}; hw/rtl and hw/board have changed since.")
+        return 0
     if about["rtl_sha256"] != rtl_hash():
         print(f"check-overlay: it is made from other RTL than hw/rtl and hw/board now hold; {_REBUILD}",
               file=sys.stderr)

@@ -171,7 +171,8 @@ class Extraction:
             net = _inverted(net, bool(inverts) and f"ZINV_{name}" not in halves[0])
             if inputs.setdefault(name, net) != net:
                 raise PynqBnnError(f"the halves of the block RAM {site.name} read {name} from different nets")
-        self.add(Block("RAMB36E1", settings, working_pins("RAMB36E1", settings, inputs), self._outputs(site), site.name))
+        inputs = working_pins("RAMB36E1", settings, inputs)
+        self.add(Block("RAMB36E1", settings, inputs, self._outputs(site), site.name))
 
     def _dsp(self, site: SiteInstance) -> None:
         names, values = self._names(site)

@@ -132,7 +132,7 @@ class Circuit:
             self._connect_undriven(kind, names)
 
     def _connect_block_inputs(self) -> None:
-        """Inputs of DSPs that a tile's bits can tie: untied they read the wire from outside, for which no bits stand."""
+        """Inputs of DSPs that a tile's bits can tie; untied, they read the wire from outside, which has no bits."""
         for name in ("DSP_L", "DSP_R"):
             kind = self.device.types[name]
             tied = {feature.partition(".")[0] for feature in kind.segment_bits("CLB_IO_CLK") if feature in kind.pips}

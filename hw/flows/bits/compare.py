@@ -17,9 +17,11 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
+
+from pynq_bnn.errors import PynqBnnError
 
 from .netlist import Block, Net, Netlist, Table, reduced
 
@@ -149,10 +151,19 @@ class _Coloring:
                 count += 1
             self.number.append(numbers)
         self.count = count
+        self._check_driven()
         self.samples = np.zeros((count, _SAMPLES), np.uint8)
         self.samples[1] = 1
         self._prepare_tables()
         self._prepare_blocks()
+
+    def _check_driven(self) -> None:
+        for side, numbers in zip(self.sides, self.number, strict=True):
+            readers = [(table.place, table.inputs) for table in side.tables.values()]
+            readers += [(block.place, tuple(block.inputs.values())) for block in side.blocks]
+            for place, nets in readers:
+                if any(side.net(net) not in numbers for net in nets):
+                    raise PynqBnnError(f"{place} reads a net that nothing drives; the netlist is not whole")
 
     def _prepare_tables(self) -> None:
         self._steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -184,7 +195,7 @@ class _Coloring:
 
     def _paint(self, digests: Iterable[bytes]) -> None:
         rows, values = [], []
-        for (_, block, _, _, outputs), digest in zip(self.blocks, digests, strict=True):
+        for (_, _block, _, _, outputs), digest in zip(self.blocks, digests, strict=True):
             for pin, net in outputs:
                 rows.append(net)
                 values.append(hashlib.blake2b(digest + pin.encode(), digest_size=_SAMPLES // 8).digest())
@@ -213,7 +224,7 @@ class _Coloring:
         """The next colour of each block, from ``colors``, with tables as exact functions instead of samples."""
         known: dict[object, int] = {"0": 0, "1": 1}
         net_color: dict[int, int] = {0: 0, 1: 1}
-        for (_, block, _, _, outputs), color in zip(self.blocks, colors, strict=True):
+        for (_, _block, _, _, outputs), color in zip(self.blocks, colors, strict=True):
             for pin, net in outputs:
                 net_color[net] = known.setdefault((color, pin), len(known))
         for layers, numbers in zip(self._layers, self.number, strict=True):
@@ -246,12 +257,12 @@ def _reduced(init: int, inputs: tuple[int, ...]) -> tuple[int, list[int]]:
     return init, [inputs[int(net) - 2] for net in nets]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reduced_shape(init: int, shape: tuple[Net, ...]) -> tuple[int, tuple[Net, ...]]:
     return reduced(init, shape)[:2]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _permuted(init: int, order: tuple[int, ...]) -> int:
     """The table whose input n is the input ``order[n]`` of the one given."""
     if order == tuple(range(len(order))):
@@ -318,14 +329,21 @@ def _compare_exactly(coloring: _Coloring, digests: Sequence[bytes]) -> Differenc
 
 
 def _compare_values(coloring: _Coloring, colors: Sequence[int]) -> Difference | None:
-    """Initial values: those that the netlist gives must be in the bits."""
-    wanted: dict[int, set[object]] = defaultdict(set)
+    """Initial values: the netlist's must be in the bits, and registers of one colour must begin as one.
+
+    Where the netlist leaves a value open, what the bits give is right, but blocks that were taken for one are so only
+    if they begin alike.
+    """
+    begins: list[dict[int, set[object]]] = [defaultdict(set), defaultdict(set)]
     for (place, block, *_), color in zip(coloring.blocks, colors, strict=True):
-        if place == 1 and block.settings.get("init", -1) != -1:
-            wanted[color].add(block.settings["init"])
-    lines = [f"{block.place} begins with {block.settings['init']}, not {wanted[color]}"
-             for (place, block, *_), color in zip(coloring.blocks, colors, strict=True)
-             if place == 0 and wanted[color] and {block.settings["init"]} != wanted[color]]
+        if block.settings.get("init", -1) != -1:
+            begins[place][color].add(block.settings["init"])
+    lines = []
+    for (place, block, *_), color in zip(coloring.blocks, colors, strict=True):
+        found, wanted = begins[0][color], begins[1][color]
+        if place == 0 and (len(found) > 1 or (wanted and found != wanted)):
+            lines.append(f"{block.place} begins with {block.settings['init']}, where the netlist wants "
+                         f"{wanted or 'registers of one kind alike'}")
     return Difference(tuple(lines[:_SHOWN])) if lines else None
 
 

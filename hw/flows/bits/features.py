@@ -208,32 +208,31 @@ def write_features(features: Mapping[str, TileFeatures], layouts: Layouts) -> np
         tile = layouts.device.tiles.get(name)
         if tile is None:
             raise PynqBnnError(f"the device has no tile {name}")
-        for feature in _single(says):
-            for is_set, row, word, bit in _places(tile, feature, layouts):
-                (frames if is_set else clear)[row, word] |= np.uint32(1 << bit)
+        for where, bits in _bits_of(tile, says, layouts):
+            row = layouts.row(where)
+            for is_set, frame, bit in bits:
+                (frames if is_set else clear)[row + frame, where.offset + bit // 32] |= np.uint32(1 << bit % 32)
     clash = _unknown(frames & clear, layouts.addresses)
     if clash:
         raise PynqBnnError(f"two features contradict each other in {clash[0]} (and {len(clash) - 1} more bits)")
     return frames
 
 
-def _single(features: TileFeatures) -> Iterable[str]:
-    yield from features.names
-    for vector, value in features.values.items():
-        for index in range(value.bit_length()):
-            if value >> index & 1:
-                yield f"{vector}[{index}]"
-
-
-def _places(tile: Tile, feature: str, layouts: Layouts) -> Iterator[tuple[bool, int, int, int]]:
-    for block, where in tile.bits.items():
-        says = layouts.block(tile.kind, block).bits
-        match = _INDEXED.fullmatch(feature)
-        names = [feature] if not match else [feature, *(f"{match[1]}[{int(match[2]):0{width}d}]" for width in (2, 3))]
-        for name in names:
-            if name in says:
-                row = layouts.row(where)
-                yield from ((is_set, row + frame, where.offset + bit // 32, bit % 32) for is_set, frame, bit in says[name])
-                return
-    if feature not in layouts.device.types[tile.kind].fixed_pips:
-        raise PynqBnnError(f"the tile {tile.name} ({tile.kind}) has no feature {feature}")
+def _bits_of(tile: Tile, says: TileFeatures, layouts: Layouts
+             ) -> Iterator[tuple[BitBlock, Iterable[tuple[bool, int, int]]]]:
+    """The bits of each feature of a tile, with the block that they are in."""
+    blocks = [(where, layouts.block(tile.kind, block)) for block, where in tile.bits.items()]
+    for name in says.names:
+        found = next(((where, layout.bits[name]) for where, layout in blocks if name in layout.bits), None)
+        if found is not None:
+            yield found
+        elif name not in layouts.device.types[tile.kind].fixed_pips:
+            raise PynqBnnError(f"the tile {tile.name} ({tile.kind}) has no feature {name}")
+    for name, value in says.values.items():
+        found_vector = next(((where, layout) for where, layout in blocks if name in layout.vectors), None)
+        columns = dict(found_vector[1].vectors[name]) if found_vector else {}
+        wrong = [index for index in range(value.bit_length()) if value >> index & 1 and index not in columns]
+        if found_vector is None or wrong:
+            raise PynqBnnError(f"the tile {tile.name} ({tile.kind}) has no feature {name}[{max(wrong, default=0)}]")
+        where, layout = found_vector
+        yield where, [(True, *layout.places[column]) for index, column in columns.items() if value >> index & 1]

@@ -64,7 +64,8 @@ def cofactor(init: int, width: int, number: int, value: int) -> int:
     return result
 
 
-def reduced(init: int, inputs: tuple[Net, ...], pins: tuple[str, ...] = ()) -> tuple[int, tuple[Net, ...], tuple[str, ...]]:
+def reduced(init: int, inputs: tuple[Net, ...], pins: tuple[str, ...] = ()
+            ) -> tuple[int, tuple[Net, ...], tuple[str, ...]]:
     """The same function without constant, repeated and idle inputs."""
     nets, names = list(inputs), list(pins or [""] * len(inputs))
     number = 0

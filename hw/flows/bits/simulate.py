@@ -15,7 +15,6 @@ from .netlist import Block, Net, Netlist, Table, vector_name
 
 _FLIP_FLOPS = {(1, 0): ("FDRE", "R"), (1, 1): ("FDSE", "S"), (0, 0): ("FDCE", "CLR"), (0, 1): ("FDPE", "PRE")}
 _SCALARS = {"CEA1", "CEA2", "CEB1", "CEB2", "DO", "CARRYIN"}
-_MEMORY_PINS = {"RA": "RADR", "WA": "WADR"}
 
 
 def yosys_netlist(netlist: Netlist) -> dict[str, Any]:
@@ -48,7 +47,8 @@ def _table(table: Table) -> dict[str, Any]:
     inputs = table.inputs or ("0",)
     init = table.init if table.inputs else 3 * table.init
     ports: dict[str, list[Net]] = {f"I{number}": [net] for number, net in enumerate(inputs)}
-    return _cell(f"LUT{len(inputs)}", {"INIT": f"{init:0{1 << len(inputs)}b}"}, ports, {"O": [table.output]}, table.place)
+    bits = f"{init:0{1 << len(inputs)}b}"
+    return _cell(f"LUT{len(inputs)}", {"INIT": bits}, ports, {"O": [table.output]}, table.place)
 
 
 def _block(block: Block) -> dict[str, Any]:
@@ -57,14 +57,11 @@ def _block(block: Block) -> dict[str, Any]:
         inputs: dict[str, list[Net]] = {reset if pin == "R" else pin: [net] for pin, net in block.inputs.items()}
         return _cell(kind, {"INIT": f"{block.settings['init']:b}"}, inputs, {"Q": [block.outputs["Q"]]}, block.place)
     if block.kind in ("RAM32", "RAM64"):
-        pins = {re.sub("^(RA|WA)", lambda match: _MEMORY_PINS[match[1]], pin): [net] for pin, net in block.inputs.items()}
-        pins["I"] = pins.pop("D")
-        if block.kind == "RAM64":
-            pins |= {"WADR6": ["0"], "WADR7": ["0"]}
-        return _cell({"RAM32": "RAMD32", "RAM64": "RAMD64E"}[block.kind], {}, pins, {"O": [block.outputs["O"]]}, block.place)
+        return _memory(block)
     if block.kind == "SRL16E":
-        pins = {{"WE": "CE"}.get(pin, pin): [net] for pin, net in block.inputs.items()}
-        return _cell("SRL16E", {"INIT": f"{block.settings['INIT']:016b}"}, pins, {"Q": [block.outputs["Q"]]}, block.place)
+        pins = {"CE" if pin == "WE" else pin: [net] for pin, net in block.inputs.items()}
+        init = f"{block.settings['INIT']:016b}"
+        return _cell("SRL16E", {"INIT": init}, pins, {"Q": [block.outputs["Q"]]}, block.place)
     if block.kind in ("BUFG", "BUFH"):
         return _cell("BUFG", {}, {"I": [block.inputs["I"]]}, {"O": [block.outputs["O"]]}, block.place)
     if block.kind == "PS7":
@@ -72,6 +69,15 @@ def _block(block: Block) -> dict[str, Any]:
     if block.kind in ("RAMB36E1", "DSP48E1"):
         return _vectors(block)
     raise PynqBnnError(f"{block.place} is a {block.kind}, of which there is no model")
+
+
+def _memory(block: Block) -> dict[str, Any]:
+    """LUT memory, in the pins of the models in ``hw/sim``."""
+    pins = {pin.replace("RA", "RADR").replace("WA", "WADR"): [net] for pin, net in block.inputs.items()}
+    pins["I"] = pins.pop("D")
+    if block.kind == "RAM64":
+        pins |= {"WADR6": ["0"], "WADR7": ["0"]}
+    return _cell("RAMD32" if block.kind == "RAM32" else "RAMD64E", {}, pins, {"O": [block.outputs["O"]]}, block.place)
 
 
 def _vectors(block: Block) -> dict[str, Any]:

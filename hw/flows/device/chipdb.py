@@ -1,7 +1,7 @@
 """nextpnr-xilinx's chip database: the nodes in it.
 
-The file is an array of 32-bit words, little-endian; a pointer counts words from its own place. Its records are described
-in that project's ``xilinx/arch.h``.
+The file is an array of 32-bit words, little-endian; a pointer counts words from its own place. That project's
+``xilinx/arch.h`` describes its records.
 """
 
 from __future__ import annotations

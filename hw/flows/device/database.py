@@ -6,7 +6,7 @@ import io
 import json
 import lzma
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -130,7 +130,8 @@ class Device:
 
     def _join(self, packed: Mapping[str, np.ndarray]) -> np.ndarray:
         """The node of each wire, from patterns and the tiles where they begin."""
-        type_of_wire, local = self._wire_numbers()
+        # A wire's place within its tile type, by its number over all types.
+        local = np.concatenate([np.arange(len(kind.wires)) for kind in self.types.values()])
         size = packed["pattern_size"].astype(np.int64)
         first = np.cumsum(size) - size
         counts = packed["signature_size"].astype(np.int64)
@@ -143,22 +144,17 @@ class Device:
         lists = [patterns[end - count:end] for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
         pattern = np.concatenate([lists[number] for number in tiles.tolist()])
         repeats = counts[tiles]
-        x0, y0 = np.repeat(packed["tile_x"].astype(np.int64), repeats), np.repeat(packed["tile_y"].astype(np.int64), repeats)
+        x0, y0 = (np.repeat(packed[f"tile_{axis}"].astype(np.int64), repeats) for axis in "xy")
         row = np.repeat(first[pattern], size[pattern])
         row += np.arange(len(row)) - np.repeat(np.cumsum(size[pattern]) - size[pattern], size[pattern])
         start_at = self._start_grid()
         x = np.repeat(x0, size[pattern]) + packed["pattern_x"][row]
         y = np.repeat(y0, size[pattern]) + packed["pattern_y"][row]
-        del x0, y0
         wire = start_at[y, x] + local[packed["pattern_wire"][row]]
         node_of = np.arange(self.wires, dtype=np.int32)
         lowest = np.minimum.reduceat(wire, np.cumsum(size[pattern]) - size[pattern])
         node_of[wire] = np.repeat(lowest, size[pattern])
         return node_of
-
-    def _wire_numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        sizes = [len(kind.wires) for kind in self.types.values()]
-        return (np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(size) for size in sizes]))
 
     def _start_grid(self) -> np.ndarray:
         width, height = (1 + max(getattr(tile, axis) for tile in self.tiles.values()) for axis in "xy")
