@@ -108,7 +108,8 @@ class Facts:
             if way == "IN" and pin in site.about.pins:
                 name, number = vector_name(pin)
                 groups[name][max(number, 0)] = self.reads(site, pin)
-        return {name: _summary([bits[number] for number in sorted(bits, reverse=True)]) for name, bits in groups.items()}
+        return {name: _summary([bits[number] for number in sorted(bits, reverse=True)])
+                for name, bits in groups.items()}
 
 
 _DRIVING = {"SLICEL", "SLICEM", "RAMBFIFO36E1", "DSP48E1", "BUFGCTRL", "BUFHCE", "PS7"}
@@ -122,9 +123,9 @@ def _summary(bits: list[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in sorted(Counter(bits).items()))
 
 
-def differences(first: Mapping[str, str], second: Mapping[str, str], missing: str = "none") -> list[tuple[str, str, str]]:
+def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """All names with what each side has."""
-    return [(name, first.get(name, missing), second.get(name, missing)) for name in sorted({**first, **second})]
+    return [(name, first.get(name, "none"), second.get(name, "none")) for name in sorted({**first, **second})]
 
 
 def compare(first: Facts, second: Facts, every: bool = False) -> str:

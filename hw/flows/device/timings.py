@@ -1,7 +1,7 @@
 """Delays of the cells, as ``hw/device`` holds them: between a cell's pins, and what its inputs need about a clock edge.
 
-``python -m flows.device.timings .../zynq7/timings`` packs the SDF files of Project X-Ray's database, which were read out
-of Vivado's speed files for the -1 grade.
+``python -m flows.device.timings .../zynq7/timings`` packs the SDF files of Project X-Ray's database, which were read
+out of Vivado's speed files for the -1 grade.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ can be. Hold in the fast corner, the other way round. What the two edges' ways h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,8 @@ from .graph import Graph
 FAST_LEAST, FAST_MOST, SLOW_LEAST, SLOW_MOST = range(4)
 # Vivado's terms for a clock of the processing system: jitter of the system, and of its input as a part of the period.
 _SYSTEM_JITTER, _INPUT_JITTER = 0.071, 0.03
+# Arcs in a row, beyond which they can only be a loop.
+_DEEPEST = 2000
 
 
 def uncertainty(period: float) -> float:
@@ -42,8 +43,8 @@ class Step:
 class Analysis:
     """Slacks and how they come about.
 
-    ``setup`` and ``hold`` (ends,) ns, infinite for ends that no path of their clock reaches; setup is that of a period of
-    0 and a clock without uncertainty, see :meth:`slack`.
+    ``setup`` and ``hold`` (ends,) ns, infinite for ends that no path of their clock reaches; setup is that of a period
+    of 0 and a clock without uncertainty, see :meth:`slack`.
     """
 
     graph: Graph
@@ -99,13 +100,14 @@ class _Arrivals:
     def __init__(self, graph: Graph, start_group: np.ndarray, start_clock: np.ndarray, groups: int, late: bool) -> None:
         self.graph, self._late = graph, late
         self.column = SLOW_MOST if late else FAST_LEAST
-        self._worst: Callable[..., np.ndarray] = np.maximum if late else np.minimum  # type: ignore[assignment]
+        self._worst: np.ufunc = np.maximum if late else np.minimum
         self.nothing = -np.inf if late else np.inf
         self._start = graph.start_delay[:, self.column] + start_clock[:, self.column]
         self._start_group = start_group
         self.arrival = np.full((len(graph.names), max(groups, 1)), self.nothing)
         known = start_group >= 0
-        self._worst.at(self.arrival, (graph.start_vertex[known], start_group[known]), self._start[known])  # type: ignore[attr-defined]
+        places = graph.start_vertex[known], start_group[known]
+        self._worst.at(self.arrival, places, self._start[known])
         self._propagate()
         self.group_of_end = np.zeros(len(graph.end_vertex), np.int64)
 
@@ -118,7 +120,7 @@ class _Arrivals:
             reached = self.arrival[source[first:last]] + delay[first:last]
             to = target[first:last]
             heads = np.flatnonzero(np.r_[True, to[1:] != to[:-1]])
-            best = self._worst.reduceat(reached, heads, axis=0)  # type: ignore[attr-defined]
+            best = self._worst.reduceat(reached, heads, axis=0)
             self.arrival[to[heads]] = self._worst(self.arrival[to[heads]], best)
 
     def path(self, end: int) -> list[Step]:
@@ -141,18 +143,21 @@ class _Arrivals:
 
 
 def _levels(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """Arcs in an order in which each comes after all that lead to its source, by target within a level; level starts."""
+    """An order of the arcs in which each comes after all that lead to its source, by target within a level.
+
+    Also where each level begins in it, and the end.
+    """
     source, target = graph.arcs.T
     level = np.zeros(len(graph.names), np.int64)
-    for _ in range(len(graph.names) + 1):
+    for _ in range(min(len(graph.names), _DEEPEST) + 1):
         deeper = level.copy()
         np.maximum.at(deeper, target, level[source] + 1)
         if np.array_equal(deeper, level):
             break
-        if deeper.max() > 2000:
-            raise PynqBnnError("the circuit has a loop of logic without a register, so it has no clock period: at "
-                               + "/".join(graph.names[int(deeper.argmax())]))
         level = deeper
+    else:
+        raise PynqBnnError("the circuit has a loop of logic without a register, so it has no clock period: at "
+                           + "/".join(graph.names[int(level.argmax())]))
     order = np.lexsort((target, level[target]))
     counts = np.bincount(level[target]) if len(target) else np.zeros(1, np.int64)
     ends = np.cumsum(counts[counts > 0])

@@ -88,7 +88,7 @@ class RamTiming:
         for half, names in self._halves.items():
             if "IN_USE" not in names:
                 continue
-            if any(name.startswith(("FIFO_MODE", "ZINV_CLKARDCLK_")) for name in names):
+            if "FIFO_MODE" in names:
                 self._graph.leave_out("FIFOs in block RAMs")
                 continue
             clocks = {"A": self._graph.read(self._site, f"CLKARDCLK{half}"),
@@ -118,8 +118,8 @@ class RamTiming:
         what, cell, port = found
         if what == "DATA":
             port = "B" if simple else port
-            first = any(name.startswith(f"WRITE_MODE_{port}_READ_FIRST") for name in names)
-            cell = f"{_RAM}RAM_MODE_RAMB18TDP_U_WRITE_MODE_U_{'RF' if first else 'WF'}_EN_ECC_READ_FALSE_EN_ECC_WRITE_FALSE"
+            mode = "RF" if f"WRITE_MODE_{port}_READ_FIRST" in names else "WF"
+            cell = f"{_RAM}RAM_MODE_RAMB18TDP_U_WRITE_MODE_U_{mode}_EN_ECC_READ_FALSE_EN_ECC_WRITE_FALSE"
             key = "DIADIU" if port == "A" else "DIBDIU"
         else:
             key = what

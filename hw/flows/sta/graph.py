@@ -37,7 +37,7 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True)
 class Requirement:
-    """What an input needs about a clock's edge: ``kind`` names its class; setup at the slow, hold at the fast corner."""
+    """What an input needs about a clock's edge: its class, setup at the slow corner, hold at the fast one (ns)."""
 
     kind: str
     setup: float
@@ -100,8 +100,9 @@ class Graph:
             for pin, wire in site.about.pins.items():
                 about = raw["site_pins"][pin]
                 says = about if isinstance(about, dict) else {}
-                delay = tuple(delay_of(says).tolist())
-                self._pins[key][pin] = kind.wire_number[wire], delay, float(says.get("res") or 0)  # type: ignore[assignment]
+                fast_least, fast_most, slow_least, slow_most = delay_of(says).tolist()
+                self._pins[key][pin] = (kind.wire_number[wire], (fast_least, fast_most, slow_least, slow_most),
+                                        float(says.get("res") or 0))
         return self._pins[key]
 
     def node(self, site: SiteInstance, pin: str) -> int:

@@ -64,8 +64,8 @@ def facts(analysis: Analysis, mhz: float, references: Sequence[Mapping[str, floa
 def _unusual(analysis: Analysis, references: Sequence[Mapping[str, float]]) -> int:
     """Ends without hold margin that have less than any end of their class in the other designs."""
     kinds = analysis.kinds()
-    least = {kind: min(reference.get(kind, 0.0) for reference in references) for kind in np.unique(kinds)}
-    limit = np.array([min(least[kind], 0.0) if least[kind] < 0 else 0.0 for kind in kinds])
+    least = {kind: min(0.0, *(reference.get(kind, 0.0) for reference in references)) for kind in np.unique(kinds)}
+    limit = np.array([least[kind] for kind in kinds])
     return int((analysis.hold < limit - 1e-9).sum())
 
 
@@ -74,13 +74,15 @@ def report(name: str, analysis: Analysis, mhz: float, references: Sequence[Mappi
     says, period = facts(analysis, mhz, references), 1000 / mhz
     verdict = "no end is late" if not says["late_ends"] else f"{says['late_ends']:,} ends are late"
     lines = [f"{name} at {mhz:g} MHz ({period:.3f} ns)",
-             f"Setup, slow corner: worst slack {says['worst_slack_ns']:+.3f} ns, {verdict} of {says['ends']:,}; the fastest "
-             f"clock is {says['fmax_mhz']:.1f} MHz. {says['clock_uncertainty_ns']:.3f} ns of uncertainty are taken off.",
-             f"Hold, fast corner: least margin {says['worst_hold_ns']:+.3f} ns; {says['hold_below_0']:,} ends have less than 0."]
+             f"Setup, slow corner: worst slack {says['worst_slack_ns']:+.3f} ns, {verdict} of {says['ends']:,}; the "
+             f"fastest clock is {says['fmax_mhz']:.1f} MHz. {says['clock_uncertainty_ns']:.3f} ns of uncertainty are "
+             f"taken off.",
+             f"Hold, fast corner: least margin {says['worst_hold_ns']:+.3f} ns; {says['hold_below_0']:,} ends have "
+             f"less than 0."]
     if references:
         lines.append(f"The designs compared with have {says['reference_worst_hold_ns']:+.3f} ns; "
-                     f"{says['hold_below_0_and_reference']:,} ends have less than 0 and less than any end of their class "
-                     f"there, {says['hold_below_reference']:,} less than any of their class.")
+                     f"{says['hold_below_0_and_reference']:,} ends have less than 0 and less than any end of their "
+                     f"class there, {says['hold_below_reference']:,} less than any of their class.")
     lines += [_limits(analysis, mhz), *(f"Not analysed: {number} {what}."
                                         for what, number in analysis.graph.left_out.items())]
     lines += ["", "Hold by class: ends, least margin, least in the designs compared with, ends below that"]
@@ -100,8 +102,9 @@ def _limits(analysis: Analysis, mhz: float) -> str:
     half = 500 / mhz
     says = f"exceeds the fastest clock of {', '.join(over)}" if over else "is within the fastest clock of every block"
     pulse = "longer" if half > PULSE else "SHORTER"
-    return (f"Pulses: {mhz:g} MHz {says} ({', '.join(f'{what} {limit:g}' for what, limit in LIMITS.items())}); half a period, "
-            f"{half:.2f} ns, is {pulse} than the {PULSE} ns that the clock of a LUT memory needs.")
+    limits = ", ".join(f"{what} {limit:g}" for what, limit in LIMITS.items())
+    return (f"Pulses: {mhz:g} MHz {says} ({limits}); half a period, {half:.2f} ns, is {pulse} than the {PULSE} ns that "
+            f"the clock of a LUT memory needs.")
 
 
 def _paths(analysis: Analysis, slack: np.ndarray, groups: np.ndarray, hold: bool) -> list[str]:

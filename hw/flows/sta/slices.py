@@ -15,8 +15,8 @@ LETTERS = "ABCD"
 CLOCK_IN: dict[str, Delay] = {"SLICEL": (0.029, 0.036, 0.09, 0.116), "SLICEM": (0.046, 0.057, 0.121, 0.156)}
 # From a table to the carry chain or the wide multiplexers: S1 to CO3 there is 0.528, in Vivado's reports 0.55.
 _TO_CARRY: Delay = (0.006, 0.007, 0.018, 0.022)
-# Through the multiplexer before AMUX … DMUX, by what it takes. The tile types have O6 (0.209) and the last carry (0.305);
-# the others are what a table behind such an output has more in Vivado's reports (0.327, 0.299, 0.303 for 0.124).
+# Through the multiplexer before AMUX … DMUX, by what it takes. The tile types have O6 (0.209) and the last carry
+# (0.305); the others are by how much a table behind such an output is slower in Vivado's reports than 0.124 ns.
 _OUT: dict[str, Delay] = {"O6": (0.071, 0.088, 0.168, 0.209), "O5": (0.069, 0.086, 0.163, 0.203),
                           "5Q": (0.059, 0.073, 0.141, 0.175), "F7": (0.059, 0.073, 0.141, 0.175),
                           "F8": (0.065, 0.08, 0.154, 0.192), "XOR": (0.061, 0.076, 0.146, 0.182),
@@ -62,7 +62,7 @@ class SliceTiming:
                 self._add_memory(letter, memory)
             else:
                 self._add_table(letter)
-        if any("MEM" in kind for kind in map(self._memory, LETTERS)):
+        if "LRAM" in map(self._memory, LETTERS):
             self._add_write_address()
         taken = set(self._choices.values())
         if taken & {"F7", "F8"}:
@@ -71,8 +71,8 @@ class SliceTiming:
             self._add_carry()
         for letter in LETTERS:
             if choice := self._choices.get(f"{letter}OUTMUX"):
-                self._graph.inside(self._inner(letter, choice), self._signal(f"{letter}MUX"), _OUT[choice.lstrip("ABCD")
-                                   if choice.endswith("5Q") else choice])
+                delay = _OUT["5Q" if choice.endswith("5Q") else choice]
+                self._graph.inside(self._inner(letter, choice), self._signal(f"{letter}MUX"), delay)
         self._add_flip_flops()
 
     def _inner(self, letter: str, choice: str) -> int:
@@ -90,10 +90,11 @@ class SliceTiming:
 
     def _memory(self, letter: str) -> str:
         """The database's word for what a table is used as; empty for a table."""
-        return ("LRAM MEM" if f"{letter}LUT.RAM" in self._names else "SHFREG" if f"{letter}LUT.SRL" in self._names else "")
+        words = {f"{letter}LUT.RAM": "LRAM", f"{letter}LUT.SRL": "SHFREG"}
+        return next((word for name, word in words.items() if name in self._names), "")
 
-    def _arc(self, letter: str, size: int, source: str, target: str, memory: str = "") -> Delay:
-        cell = f"LUT_OR_MEM{size}{memory or 'LRAM'}" if self.kind == "SLICEM" else f"LUT{size}"
+    def _arc(self, letter: str, size: int, source: str, target: str) -> Delay:
+        cell = f"LUT_OR_MEM{size}LRAM" if self.kind == "SLICEM" else f"LUT{size}"
         return self._cells.arc(cell, source, target, f"{self.kind}/{letter}{size}LUT")
 
     def _add_table(self, letter: str) -> None:
@@ -106,28 +107,38 @@ class SliceTiming:
                 self._graph.through(pins[number], self._signal(f"{letter}{size}LUT"),
                                     self._arc(letter, size, f"A{number + 1}", output))
 
-    def _add_memory(self, letter: str, memory: str) -> None:
-        kind, small = memory.partition(" ")[0], f"{letter}LUT.SMALL" in self._names
+    def _add_memory(self, letter: str, kind: str) -> None:
+        small = f"{letter}LUT.SMALL" in self._names
         first = 2 if kind == "SHFREG" else 1
-        for size in (6, 5) if small else (6,):
-            cell, place, output = f"LUT_OR_MEM{size}{kind}", f"SLICEM/{letter}{size}LUT", self._signal(f"{letter}{size}LUT")
+        for size in (6, 5) if small and self._takes_lower(letter) else (6,):
+            cell, place = f"LUT_OR_MEM{size}{kind}", f"SLICEM/{letter}{size}LUT"
+            output = self._signal(f"{letter}{size}LUT")
             # A small memory's upper half is chosen by a constant.
             for number in range(first, 6 if small else 7):
-                self._graph.through(self._pin(f"{letter}{number}"), output, self._arc(letter, size, f"A{number}", f"O{size}"))
+                self._graph.through(self._pin(f"{letter}{number}"), output,
+                                    self._arc(letter, size, f"A{number}", f"O{size}"))
             launch = self._cells.arc(cell, "CLK", f"O{size}", place)
             self._graph.starts(output, added(launch, CLOCK_IN["SLICEM"]), self._clock)
             self._add_data(letter, cell, place, upper=small and size == 6)
-        if f"{letter}MC31" in (f"{letter}{choice}" for choice in self._choices.values()):
+        if "MC31" in (self._choices.get(f"{letter}OUTMUX"), self._choices.get(f"{letter}FFMUX")):
             launch = self._cells.arc(f"LUT_OR_MEM6{kind}", "CLK", "MC31", f"SLICEM/{letter}6LUT")
             self._graph.starts(self._signal(f"{letter}MC31"), added(launch, CLOCK_IN["SLICEM"]), self._clock)
         enable = "CE" if "WEMUX.CE" in self._names else "WE"
         self._end(self._pin(enable), f"{letter}LUT.{enable}", f"LUT_OR_MEM6{kind}", "WE", "SLICEM")
+
+    def _takes_lower(self, letter: str) -> bool:
+        """Whether anything takes the output of a table's lower half."""
+        return ("O5" in (self._choices.get(f"{letter}OUTMUX"), self._choices.get(f"{letter}FFMUX"))
+                or self._choices.get(f"{letter}5FFMUX") == "IN_A" or f"CARRY4.{letter}CY0" in self._names)
 
     def _add_data(self, letter: str, cell: str, place: str, upper: bool) -> None:
         if upper:
             self._end(self._pin(f"{letter}X"), f"{letter}LUT.{letter}X", cell, "DI2", place)
             return
         while letter != "D" and f"{letter}LUT.DI1MUX.{letter}I" not in self._names:
+            if "SHFREG" in cell:
+                self._graph.leave_out("inputs of shift registers that go on from the one below")
+                return
             letter = LETTERS[LETTERS.index(letter) + 1]
         pin = "DI" if letter == "D" else f"{letter}I"
         self._end(self._pin(pin), f"{place.partition('/')[2]}.{pin}", cell, "DI1", place)
@@ -180,7 +191,8 @@ class SliceTiming:
     # Flip-flops
 
     def _add_flip_flops(self) -> None:
-        which = [(letter, kind) for letter in LETTERS for kind in ("FF", "5FF") if f"{letter}{kind}MUX" in self._choices]
+        which = [(letter, kind) for letter in LETTERS for kind in ("FF", "5FF")
+                 if f"{letter}{kind}MUX" in self._choices]
         if not which:
             return
         if "LATCH" in self._names:
@@ -193,10 +205,10 @@ class SliceTiming:
         if "CEUSEDMUX" in self._names:
             self._flip_flop_end(self._pin("CE"), "CE", "CE", _SETUP_CE, "REG_INIT_FF", "CE")
         if "SRUSEDMUX" in self._names:
-            pin, synchronous = self._pin("SR"), "FFSYNC" in self._names
             removal = self._cells.check("REG_INIT_FF_QL", "REMOVAL", "SR", self.kind)
-            self._graph.ends(pin, (self.name, "SR"), Requirement(f"flip-flop {'R' if synchronous else 'CLR'}", _SETUP_SR,
-                                                                 _FAST * removal), self._clock)
+            kind = "flip-flop R" if "FFSYNC" in self._names else "flip-flop CLR"
+            self._graph.ends(self._pin("SR"), (self.name, "SR"), Requirement(kind, _SETUP_SR, _FAST * removal),
+                             self._clock)
 
     def _add_flip_flop(self, letter: str, kind: str) -> None:
         cell = "REG_INIT_FF" if kind == "FF" else "FF_INIT"
@@ -206,7 +218,8 @@ class SliceTiming:
         choice = {"IN_A": "O5", "IN_B": f"{letter}X"}.get(choice, choice)
         where = f"{letter}{kind}.D"
         if choice == f"{letter}X":
-            self._flip_flop_end(self._pin(choice), where, "D from X", _SETUP_X if kind == "FF" else _SETUP_X5, cell, "DIN")
+            setup = _SETUP_X if kind == "FF" else _SETUP_X5
+            self._flip_flop_end(self._pin(choice), where, "D from X", setup, cell, "DIN")
         else:
             self._flip_flop_end(self._inner(letter, choice), where, "D", _SETUP_INSIDE, cell, "DIN")
 
