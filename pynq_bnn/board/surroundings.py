@@ -12,7 +12,7 @@ from pathlib import Path
 _PROCESSOR = "armv7l"
 _FPGA_MANAGER = Path("/sys/class/fpga_manager/fpga0/firmware")
 _PYNQ_IMAGE = Path("/proc/device-tree/chosen/pynq_board")
-# What enters PYNQ's Python environment; pynq imports the module below only where the variable is set.
+# What sets up PYNQ's own Python; pynq imports the module below only where the variable is set.
 _PROFILE, _VARIABLE, _DEVICES = "/etc/profile.d/pynq_venv.sh", "XILINX_XRT", "pynq.pl_server.embedded_device"
 _ENTER = f"log in with sudo -i, or in a terminal of Jupyter: source {_PROFILE}"
 _LOG_IN, _LOOK = "log in as root: sudo -i", "see the system's messages (dmesg), or restart the board"
@@ -41,7 +41,7 @@ def become_root() -> str:
 def without_pynq() -> str:
     """Advice where this Python has no pynq, or one that does not work."""
     if is_pynq_image():
-        return f"{sys.executable} is not PYNQ's Python, or lacks its environment: {_ENTER}"
+        return f"{sys.executable} is not PYNQ's own Python, or not set up for it: {_ENTER}"
     return "install it on a PYNQ-Z1 or Z2 with pip install 'pynq-bnn[board]'"
 
 

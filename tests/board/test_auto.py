@@ -100,7 +100,7 @@ def test_on_a_pynq_image_a_python_without_pynq_is_told(image, bitstream, small_n
     image.setitem(sys.modules, "pynq", None)
     name, text = chosen(small_network, caplog)
     assert name == "cpu"
-    assert f"{sys.executable} is not PYNQ's Python, or lacks its environment: log in with sudo -i" in text
+    assert f"{sys.executable} is not PYNQ's own Python, or not set up for it: log in with sudo -i" in text
     assert len(caplog.records) == 1
 
 
