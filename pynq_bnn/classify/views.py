@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from ..errors import CameraError, OutputError, first_line
 from ..files import is_dir, write_atomically
+from .containers import is_whole
 from .opencv import import_opencv, silent_stderr
 
 # Container and codec that every build of OpenCV writes.
@@ -185,11 +186,11 @@ class Recording:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _readable(self) -> int:
-        """Frames in the finished file: as many as it says, and when it does not say, as many as there are."""
+        """Frames in the finished file: as many as it says if it is whole, else as many as there are."""
         with silent_stderr():
             capture = self._cv2.VideoCapture(str(self._partial))
             try:
-                counted = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
+                counted = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if is_whole(self._partial) else 0
                 read = int(capture.read()[0])
                 while read and max(read, counted) < self.frames and capture.grab():
                     read += 1
