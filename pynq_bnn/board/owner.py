@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -40,7 +41,7 @@ class ProcessLock:
     """
 
     def __init__(self, device: Any) -> None:
-        self._file: int | None = None
+        self._file: FileIO | None = None  # closes itself when an exception leaves nobody who holds it
         self._pid, self._device = os.getpid(), device
         self.left_running: int | None = None
         if not device.has_capability("MEMORY_MAPPED"):
@@ -51,10 +52,10 @@ class ProcessLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = _lines(file)[0] or "unknown"
-            os.close(file)
-            raise BackendError(f"the accelerator is in use by process {holder}; close its Classifier, or end it "
-                               f"(in Jupyter: shut down the other notebook's kernel)") from None
+            holder = f"process {_lines(file)[0]}" if _lines(file)[0] else "another process"
+            file.close()
+            raise BackendError(f"the accelerator is in use by {holder}; close its Classifier, or end it (in Jupyter: "
+                               f"shut down the other notebook's kernel)") from None
         self._file = file
         _locks.add(self)
         _, note = _lines(file)
@@ -76,8 +77,8 @@ class ProcessLock:
 
     def _write(self, note: str) -> None:
         with contextlib.suppress(OSError):  # a full /run takes away the word for others, not the lock
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{self._pid}\n{note}\n".encode(), 0)
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), f"{self._pid}\n{note}\n".encode(), 0)
 
     def release(self, clean: bool = True) -> None:
         """Let others have it; may be called twice.
@@ -93,15 +94,14 @@ class ProcessLock:
         _locks.discard(self)
         with contextlib.suppress(OSError):
             if clean and os.getpid() == self._pid:
-                os.ftruncate(file, 0)
-            os.close(file)
+                os.ftruncate(file.fileno(), 0)
+        file.close()
 
     def leave_to_parent(self) -> None:
         """In a child process: hold it no longer; it is still the parent's."""
         file, self._file = self._file, None
         if file is not None:
-            with contextlib.suppress(OSError):
-                os.close(file)
+            file.close()
 
 
 def _leave_to_parent() -> None:
@@ -114,9 +114,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> FileIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, 0o600))
     except PermissionError as error:
         raise BackendError(f"cannot open {path}: {error.strerror}; {become_root()}") from None
     except OSError as error:
@@ -124,9 +125,12 @@ def _open(path: Path) -> int:
                            ) from None
 
 
-def _lines(file: int) -> tuple[str, str]:
+def _lines(file: FileIO) -> tuple[str, str]:
     """The process's number and its note."""
-    number, note, *_ = [*os.pread(file, _READ_BYTES, 0).decode(errors="replace").splitlines(), "", ""]
+    content = b""
+    with contextlib.suppress(OSError):  # no file that can be read
+        content = os.pread(file.fileno(), _READ_BYTES, 0)
+    number, note, *_ = [*content.decode(errors="replace").splitlines(), "", ""]
     return number.strip(), note.strip()
 
 

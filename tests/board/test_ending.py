@@ -38,7 +38,7 @@ def leave_running(device, backend, pixels):
     assert device.core.read(OFFSETS["STATUS"]) & BUSY
     file, accelerator._process_lock._file = accelerator._process_lock._file, None
     if file is not None:
-        os.close(file)
+        file.close()
     ending.forget(accelerator)
     accelerator._user, accelerator._gone = None, True
 
@@ -108,7 +108,7 @@ def test_the_word_stays_until_what_was_left_is_stopped(killed, small_network, tm
     """The next process may be killed too, or fail, before it gets that far."""
     first = ProcessLock(killed)
     assert first.left_running == BASE_ADDRESS
-    os.close(first._file)
+    first._file.close()
     first._file = None
     (tmp_path / "bad.bit").write_bytes(b"no bitstream")
     with pytest.raises(BackendError, match="is no bitstream"):

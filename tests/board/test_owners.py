@@ -359,3 +359,26 @@ def test_whatever_the_lock_file_holds_it_is_no_reason_to_touch_registers(lock_fi
     assert lock.left_running is None
     lock.release()
     assert lock_file.read_bytes() == b""
+
+
+def test_an_interrupt_while_the_lock_is_taken_lets_go_of_it(lock_file, ask, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pynq_bnn.board.owner._lines", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ProcessLock(MappedDevice())
+    assert ask() == "taken"
+
+
+def test_what_is_no_file_in_the_locks_place_is_told_or_used(lock_file, ask):
+    lock_file.mkdir()
+    with pytest.raises(BackendError, match="Is a directory; remove what is there"):
+        ProcessLock(MappedDevice())
+    lock_file.rmdir()
+    os.mkfifo(lock_file)
+    lock = ProcessLock(MappedDevice())
+    assert lock.left_running is None
+    assert "in use by another process" in ask()
+    lock.release()
