@@ -6,6 +6,7 @@ that has waited in a queue.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
@@ -89,6 +90,9 @@ def open_frames(source: Source) -> Frames:
     if not isinstance(source, (str, Path)):
         raise CameraError(f"a source is the number of a camera, the address of a stream, or the path of a video, a "
                           f"folder or a sequence of pictures, not {type(source).__name__}")
+    if isinstance(source, str) and not source.strip():  # as a path it would be the current folder
+        raise CameraError("a source without a name was given; give the number of a camera (0 is the first), or . for "
+                          "the pictures in the current folder")
     if isinstance(source, str) and (url := URL.fullmatch(source)):
         if url[1].lower() != "file":
             return _stream(source)
@@ -216,7 +220,10 @@ class _Video(Frames):
         if self._capture is None:
             raise CameraError(f"{name}: OpenCV cannot read it; it is no video, damaged, or of a kind that this OpenCV "
                               f"does not know (.mp4 and .avi are the safest)")
-        rate = self._capture.get(import_opencv().CAP_PROP_FPS)
+        cv2 = import_opencv()
+        with contextlib.suppress(AttributeError):  # OpenCV before 4.5.1
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones film sideways; OpenCV 4.11 leaves it so
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = float(rate) if 0 < rate < 1000 else 0.0  # files may say anything
         self._any = False
 
