@@ -97,7 +97,8 @@ def test_damaged_pictures_alone_are_an_error(tmp_path):
 @pytest.mark.parametrize(("source", "words"), [("nowhere.avi", "no such file"), ("empty", "no pictures"),
                                                ("a-%d.png", "no pictures"), ("no/where-*.png", "cannot be read"),
                                                ("\0", "no such file"), (None, "not NoneType"), (2.5, "not float"),
-                                               (True, "not bool"), ([1], "not list"), ("", "without a name"), (" ", "without a name")])
+                                               (True, "not bool"), ([1], "not list"), ("", "without a name"),
+                                               (" ", "without a name")])
 def test_what_is_no_source_is_a_camera_error(tmp_path, monkeypatch, source, words):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
