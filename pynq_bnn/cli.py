@@ -121,7 +121,9 @@ def _add_camera(commands) -> None:
     parser = _command(commands, "camera", watching.camera,
                       "Label what a camera sees, or a video, until q or Ctrl-C (needs the extra 'camera').")
     parser.add_argument("source", nargs="?", default="0", metavar="SOURCE",
-                        help="number of a camera (0), a video, a folder of pictures, or shot-%%04d.png")
+                        help="number of a camera (0), a stream (rtsp://...), a video, a folder of pictures, or "
+                             "shot-%%04d.png")
+    parser.add_argument("--list", action="store_true", help="list the cameras with their numbers")
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -15,7 +17,7 @@ from typing import Union
 import numpy as np
 
 from ..backends import create_backend
-from ..backends.base import Stopwatch
+from ..backends.base import Backend, Stopwatch
 from ..errors import ImageError, NetworkError
 from ..files import file_state
 from ..interop.old_preprocessing import bnn_pynq_pixels
@@ -133,16 +135,15 @@ class Classifier:
 
     def _answer(self, picture: Picture) -> Result:
         """One picture without looking at the next."""
-        self._require_open()
-        began = time.perf_counter()
+        backend, began = self._require_open(), time.perf_counter()
         pixels = self._prepare(picture)[None]
         preparing = time.perf_counter() - began
-        scores = self.backend.scores(pixels)
-        self._note_timing(1, preparing, began)
+        scores = backend.scores(pixels)
+        self._note_timing(backend, 1, preparing, began)
         return single_results(self.network.output, scores, pixels)[0]
 
     def _stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
-        self._require_open()
+        backend = self._require_open()
         began, preparing, waiting = time.perf_counter(), Stopwatch(), deque()
         images, rest = 0, iter(pictures)
 
@@ -151,11 +152,11 @@ class Classifier:
                 waiting.extend(group)
                 yield np.stack(group)
 
-        with closing(self.backend.stream(preparing.watch(groups()))) as stream:
+        with closing(backend.stream(preparing.watch(groups()))) as stream:
             for scores in stream:
                 images += len(scores)
                 yield from single_results(self.network.output, scores, [waiting.popleft() for _ in scores])
-        self._note_timing(images, preparing.seconds, began)
+        self._note_timing(backend, images, preparing.seconds, began)
 
     def classify_arrays(self, arrays: Iterable[np.ndarray]) -> BatchResult:
         """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
@@ -169,20 +170,20 @@ class Classifier:
         ImageError
             An array has another type or shape.
         """
-        self._require_open()
+        backend = self._require_open()
         began, preparing = time.perf_counter(), Stopwatch()
         none = np.zeros((0, len(self.classes)), np.int32)
-        scores = np.concatenate([none, *self.backend.stream(preparing.watch(map(self._fit_array, arrays)))])
+        scores = np.concatenate([none, *backend.stream(preparing.watch(map(self._fit_array, arrays)))])
         result = batch_result(self.network.output, scores)
-        self._note_timing(len(scores), preparing.seconds, began)
+        self._note_timing(backend, len(scores), preparing.seconds, began)
         return result
 
     def _classify_array(self, pictures: np.ndarray) -> BatchResult:
         step = READY_GROUP if pictures.shape[1:] == self.network.input.shape else GROUP
         return self.classify_arrays(pictures[start:start + step] for start in range(0, max(1, len(pictures)), step))
 
-    def _note_timing(self, images: int, preparing: float, began: float) -> None:
-        last = self.backend.last_time
+    def _note_timing(self, backend: Backend, images: int, preparing: float, began: float) -> None:
+        last = backend.last_time
         self.timing = Timing(images, preparing, last.transfer, last.compute, time.perf_counter() - began)
 
     def prepare(self, picture: Picture) -> np.ndarray:
@@ -212,18 +213,20 @@ class Classifier:
             Number of noise pictures when no ``pixels`` are given.
         pixels : (N, H, W, C) uint8, optional
         """
-        self._require_open()
-        return verify_backend(self.backend, images, pixels)
+        return verify_backend(self._require_open(), images, pixels)
 
-    def _require_open(self) -> None:
-        if self.backend is None:
+    def _require_open(self) -> Backend:
+        """The backend; a call takes it once, for another thread may close the classifier meanwhile."""
+        backend = self.backend
+        if backend is None:
             raise NetworkError("this Classifier is closed; make a new one")
+        return backend
 
     def close(self) -> None:
         """Free the backend; the classifier cannot be used after it."""
-        if self.backend is not None:
-            self.backend.close()
-        self.backend = None
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -244,21 +247,47 @@ def _preparation(spec: InputSpec, fit: str | None) -> tuple[Callable[[Picture], 
 
 
 class _Kept:
-    """The classifier of the last network that ``classify`` was asked for, and what it was made from."""
+    """The classifier of the last network that ``classify`` was asked for, shared by all threads.
 
-    key: tuple | None = None
-    classifier: Classifier | None = None
+    Another network takes its place at once; it is closed when the last call that uses it is at its end.
+    """
+
+    _last: _Kept | None = None
+    _lock = threading.Lock()
+
+    def __init__(self, key: tuple, classifier: Classifier) -> None:
+        self.key, self.classifier, self.calls = key, classifier, 0
 
     @classmethod
-    def get(cls, network: Union[str, Path], backend: str) -> Classifier:
-        """The kept classifier, made anew when name, file or backend are others than last time."""
+    @contextmanager
+    def borrow(cls, network: Union[str, Path], backend: str) -> Iterator[Classifier]:
+        """The kept classifier; a new one when name, file or backend are others than last time."""
         key = (str(network), file_state(network), backend)
-        if cls.classifier is None or key != cls.key:
-            if cls.classifier is not None:
-                cls.classifier.close()
-            cls.key = cls.classifier = None
-            cls.classifier, cls.key = Classifier(network, backend), key
-        return cls.classifier
+        with cls._lock:
+            if cls._last is None or cls._last.key != key:
+                replaced, cls._last = cls._last, None
+                if replaced is not None and not replaced.calls:
+                    replaced.classifier.close()  # before the next one needs the memory
+                cls._last = cls(key, Classifier(network, backend))
+            kept = cls._last
+            kept.calls += 1
+        try:
+            yield kept.classifier
+        finally:
+            with cls._lock:
+                kept.calls -= 1
+                unused = not kept.calls and kept is not cls._last
+            if unused:
+                kept.classifier.close()
+
+    @classmethod
+    def forget(cls) -> None:
+        """In a child process: what is kept belongs to the parent, whose threads may hold the lock."""
+        cls._last, cls._lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Kept.forget)
 
 
 def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path, Network] = "cnv-cifar10",
@@ -274,4 +303,5 @@ def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path,
     if isinstance(network, Network):
         with Classifier(network, backend) as classifier:
             return classifier.classify(image)
-    return _Kept.get(network, backend).classify(image)
+    with _Kept.borrow(network, backend) as classifier:
+        return classifier.classify(image)

@@ -1,10 +1,15 @@
 """classify(): every kind of input, the same integers whichever way a picture comes in."""
 
+import multiprocessing
+import threading
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from pynq_bnn import BatchResult, Classifier, PynqBnnError, Result, classify, save_network
+from pynq_bnn.classify import classifier as classifier_module
 from pynq_bnn.errors import BackendError, ImageError, NetworkError, NetworkFileError
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
@@ -132,3 +137,121 @@ def test_what_names_no_network_is_a_network_error(bad):
     for call in (lambda: Classifier(bad), lambda: classify(np.zeros((28, 28), np.uint8), bad)):
         with pytest.raises(NetworkError, match="a network is a name"):
             call()
+
+
+class Watched:
+    """Counts the classifiers that are open; a call waits for ``go`` once it has begun."""
+
+    def __init__(self, monkeypatch):
+        self.open, self.most, self.begun, self.go = set(), 0, threading.Event(), threading.Event()
+        self.go.set()
+        create, watched = classifier_module.create_backend, self
+
+        def make(*arguments, **values):
+            backend = create(*arguments, **values)
+            scores, close = backend.scores, backend.close
+            watched.open.add(backend)
+            watched.most = max(watched.most, len(watched.open))
+
+            def wait(pixels):
+                watched.begun.set()
+                assert watched.go.wait(20)
+                assert backend in watched.open, "closed while in use"
+                return scores(pixels)
+
+            def leave():
+                watched.open.discard(backend)
+                close()
+
+            backend.scores, backend.close = wait, leave
+            return backend
+
+        monkeypatch.setattr(classifier_module, "create_backend", make)
+        monkeypatch.setattr(classifier_module._Kept, "_last", None)
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """Two networks' files, a picture, and its scores by each."""
+    picture, expected = np.random.default_rng(5).integers(0, 256, (28, 28), dtype=np.uint8), {}
+    for seed in (1, 2):
+        save_network(untrained_network(TOPOLOGIES["tfc-mnist"], seed), tmp_path / f"{seed}.bnn")
+        expected[tmp_path / f"{seed}.bnn"] = Classifier(tmp_path / f"{seed}.bnn").classify(picture).scores.tolist()
+    return picture, expected
+
+
+def test_a_call_for_another_network_does_not_close_the_one_in_use(two_files, monkeypatch):
+    picture, expected = two_files
+    (first, second), watched, answers = expected, Watched(monkeypatch), []
+    watched.go.clear()
+    thread = threading.Thread(target=lambda: answers.append(classify(picture, first).scores.tolist()))
+    thread.start()
+    assert watched.begun.wait(20)
+    begun = [threading.Thread(target=lambda: answers.append(classify(picture, second).scores.tolist()))]
+    begun[0].start()
+    while len(watched.open) < 2:
+        time.sleep(0.001)
+    watched.go.set()
+    for one in (thread, *begun):
+        one.join(20)
+    assert sorted(answers) == sorted(expected.values())
+    assert len(watched.open) == 1, "the replaced one is closed, the last one kept"
+
+
+def test_threads_that_ask_for_two_networks_by_turns_all_get_the_right_answer(two_files, monkeypatch):
+    picture, expected = two_files
+    watched, wrong = Watched(monkeypatch), []
+
+    def work(turn):
+        for number in range(25):
+            path = list(expected)[(number + turn) % 2]
+            try:
+                if classify(picture, path).scores.tolist() != expected[path]:
+                    wrong.append("scores")
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(turn,)) for turn in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(watched.open) == 1
+    assert watched.most <= 5, "one for each thread at most, and the one that is being made"
+
+
+def test_the_kept_network_is_closed_before_another_is_made(two_files, monkeypatch):
+    picture, expected = two_files
+    watched = Watched(monkeypatch)
+    for path in [*expected, *expected]:
+        assert classify(picture, path).scores.tolist() == expected[path]
+    assert watched.most == 1
+
+
+def test_a_classifier_closed_by_another_thread_in_the_middle_of_a_call_finishes_it(two_files, monkeypatch):
+    picture, expected = two_files
+    path = next(iter(expected))
+    with Classifier(path) as classifier:
+        scores = classifier.backend.scores
+
+        def close_first(pixels):
+            classifier.close()
+            return scores(pixels)
+
+        classifier.backend.scores = close_first
+        assert classifier.classify(picture).scores.tolist() == expected[path]
+        with pytest.raises(PynqBnnError, match="closed"):
+            classifier.classify(picture)
+
+
+def test_a_child_process_makes_its_own(two_files):
+    picture, expected = two_files
+    (first, _), context = expected, multiprocessing.get_context("fork")
+    classify(picture, first)
+    answers = context.Queue()
+    with classifier_module._Kept._lock:  # as if another thread of the parent held it
+        process = context.Process(target=lambda: answers.put(classify(picture, first).scores.tolist()))
+        process.start()
+        assert answers.get(timeout=30) == expected[first]
+        process.join(30)
