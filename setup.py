@@ -41,7 +41,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["pynq_bnn", "pynq_bnn.*"]), *(f"pynq_bnn.{folder}" for folder in BESIDE)],
     package_dir={"pynq_bnn": "pynq_bnn", **{f"pynq_bnn.{folder}": folder for folder in BESIDE}},
-    package_data={"pynq_bnn": ["*.md", "zoo/*.bnn", "zoo/*.md", "network/*.md"],
+    package_data={"pynq_bnn": ["*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md"],
                   **{f"pynq_bnn.{folder}": files for folder, files in BESIDE.items()}},
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .backends import BACKENDS
 from .classify.classifier import BNN_PYNQ_FITS
-from .commands import classifying, judging, listing, making, measuring, watching
+from .commands import classifying, judging, listing, making, measuring, studying, watching
 from .errors import PynqBnnError
 from .network.spec import FITS
 from .version import __version__
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pynq-bnn {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_classify, _add_show, _add_camera, _add_evaluate, _add_verify, _add_networks, _add_info, _add_train,
-                _add_compile, _add_import, _add_bench):
+                _add_study, _add_compile, _add_import, _add_bench):
         add(commands)
     return parser
 
@@ -174,10 +174,9 @@ def _add_train(commands) -> None:
     parser.add_argument("--teacher", metavar="TRAINING",
                         help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
-    parser.add_argument("--no-test", action="store_true",
-                        help="leave the test pictures unread at the end, while settings are still being chosen")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _training_options(parser)
+    parser.add_argument("--capture", action=argparse.BooleanOptionalAction,
+                        help="replay each step as one CUDA graph (default: where there is CUDA and one process)")
     _fit_option(parser, FITS)
     for flag, kind, help in making.CONFIG_OPTIONS:
         default = making.config_default(flag)
@@ -187,6 +186,27 @@ def _add_train(commands) -> None:
             parser.add_argument(f"--{flag}", choices=kind, help=f"{help} ({default})")
         else:
             parser.add_argument(f"--{flag}", type=kind, metavar="N", help=f"{help} ({default})")
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-test", action="store_true",
+                        help="leave the test pictures unread at the end, while settings are still being chosen")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_study(commands) -> None:
+    parser = _command(commands, "study", studying.study,
+                      "Train the rows of a study and compare them; the same command goes on with one that was cut off."
+                      " Exit status 1 where a row failed.")
+    parser.add_argument("file", metavar="FILE", help="JSON file of named rows, or the name of one that ships (shipped)")
+    _data_option(parser)
+    parser.add_argument("--out", required=True, metavar="DIR",
+                        help="directory for table, curves, and a training's folder a row")
+    parser.add_argument("--epochs-scale", type=float, metavar="F", help="times the epochs of each row, for a trial (1)")
+    parser.add_argument("--seconds", type=float, metavar="N",
+                        help="instead: scale all epochs so that the study ends in about this time")
+    _training_options(parser)
 
 
 def _add_compile(commands) -> None:

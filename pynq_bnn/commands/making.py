@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..data.datasets import load_dataset
 from ..errors import OutputError, TrainError, first_line
@@ -34,6 +35,7 @@ CONFIG_OPTIONS = (
     ("crop", int, "random crop out of a frame padded by so many pixels"),
     ("flip", bool, "mirror half of the pictures (default: for colour pictures that are no digits)"),
     ("cutout", int, "side of a square of grey at a random place"),
+    ("pool", int, "augmented copies of the pictures that are made once and taken in turn; 0 for new ones each epoch"),
     ("distort", float, "strength of rotation, size, shear, shift and elastic distortion, for digits"),
     ("gradient", GRADIENTS, "gradient of the sign"),
     ("stochastic", bool, "draw the signs of activations at random while training"),
@@ -95,7 +97,7 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     config = _config(arguments, topology, data.classes)
     outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, start=arguments.start,
                                teacher=arguments.teacher, resume=arguments.resume, device=arguments.device,
-                               quiet=arguments.quiet)
+                               capture=arguments.capture, quiet=arguments.quiet)
     if not outcome:  # not the first of several processes
         return 0
     for key, value in outcome.items():
@@ -108,9 +110,13 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
 
 
 def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence[str]) -> TrainConfig:
-    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
     given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
              if getattr(arguments, f.name, None) is not None}
+    return make_config(given, topology, classes)
+
+
+def make_config(given: dict[str, Any], topology: Topology, classes: Sequence[str]) -> TrainConfig:
+    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
     defaults = {}
     if topology.channels == 3:
         defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) != DIGITS}
