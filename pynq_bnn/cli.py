@@ -231,7 +231,8 @@ def _add_bench(commands) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
     group.add_argument("--train", action="store_true",
-                       help="compare a training step with a real-valued network's and with stock Brevitas'")
+                       help="compare a training step, on CUDA also captured, with a real-valued network's and with"
+                            " stock Brevitas'")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
     parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")

@@ -19,6 +19,7 @@ def study(arguments: argparse.Namespace) -> int:
     content = load_study(arguments.file)
     running = needs_train_extra(".train.study_run")
     table = needs_train_extra(".train.study_table")
+    needs_train_extra(".train.processes").check_alone("a study")
     if arguments.seconds is not None and arguments.epochs_scale is not None:
         raise TrainError("--seconds and --epochs-scale both set the epochs; give one of them")
     options = running.Options(1.0 if arguments.epochs_scale is None else arguments.epochs_scale, arguments.seconds,

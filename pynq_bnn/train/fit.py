@@ -118,7 +118,7 @@ def _captures(wanted: bool | None, device: torch.device, processes: Processes) -
     return possible if wanted is None else wanted
 
 
-def _fingerprint(data: Dataset) -> str:
+def fingerprint(data: Dataset) -> str:
     """Changes with the number, order and labels of the training pictures, on which the validation split rests."""
     return f"{len(data.train)} pictures, labels {zlib.crc32(data.train.labels.tobytes()):08x}"
 
@@ -155,6 +155,7 @@ class Run:
         rate = torch.tensor(config.lr, device=device) if self.captured else config.lr
         self.optimizer = make_optimizer(self.model, config, rate)
         self.epoch, self.best, self.history = 0, -1.0, []
+        self.label = ""  # begins each line of the log, where several trainings write there
         self.unsaved = None  # the best checkpoint, while writing waits
 
     def take_teacher(self, path: str | None) -> None:
@@ -227,7 +228,7 @@ class Run:
 
     def _description(self) -> dict[str, Any]:
         return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
-                "dataset": self.data.name, "pictures": _fingerprint(self.data), "config": self.config.to_dict(),
+                "dataset": self.data.name, "pictures": fingerprint(self.data), "config": self.config.to_dict(),
                 "teacher": self.origin["teacher"]}
 
     def _save(self, accuracy: float) -> None:
@@ -268,9 +269,9 @@ class Run:
         self._save(validation_accuracy)
         if not self.pace.may_tell(last=self.epoch >= self.config.epochs):
             return
-        log.info("epoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
-                 self.epoch, self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy, 100 * self.best,
-                 len(self.training.images) / self.history[-1]["seconds"], self._time_left())
+        log.info("%sepoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
+                 self.label, self.epoch, self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy,
+                 100 * self.best, len(self.training.images) / self.history[-1]["seconds"], self._time_left())
 
     def _time_left(self) -> str:
         """Hours and minutes to go, judged by the latest epochs."""

@@ -30,6 +30,7 @@ class Cost:
     epoch : an epoch, its validation included.
     copy : making one copy of the pool, and the teacher's answers to it.
     finish : reading validation and test pictures at the end, on the CPU.
+    pool : copies, of which each is made once.
     """
 
     epoch: float

@@ -18,7 +18,7 @@ from ..files import is_dir, is_file, write_atomically
 from ..zoo.topology import Topology, topology_from_dict
 from .checkpoint import BEST, LAST, load_checkpoint
 from .config import TrainConfig
-from .fit import Run, memory_errors, split_validation
+from .fit import Run, fingerprint, memory_errors, split_validation
 from .plan import Cost, fitting_scale, measure
 from .study import STATE, Row, Study, scaled
 from .study_table import Outcome
@@ -32,18 +32,24 @@ class Options:
     """How a study is run.
 
     scale : factor of all epochs. seconds : instead of it, the time in which all rows are to end.
+    together : whether all rows that wait for none train side by side; by default on CUDA.
     """
 
     scale: float = 1.0
     seconds: float | None = None
     device: torch.device = torch.device("cpu")
     quiet: bool = False
+    together: bool | None = None
 
     def __post_init__(self) -> None:
         for option, value, low, high in (("--epochs-scale", self.scale, 1e-6, 1e4),
                                          ("--seconds", self.seconds, 1, 1e8)):
             if value is not None and not low <= value <= high:
                 raise TrainError(f"{option} is {value!r}; {low:g} to {high:g} fit")
+
+    @property
+    def side_by_side(self) -> bool:
+        return self.device.type == "cuda" if self.together is None else self.together
 
 
 def check_trainings(study: Study, classes: dict[str, tuple[str, ...]]) -> None:
@@ -156,11 +162,14 @@ class StudyRun:
         best, last = (self.out / row.name / name for name in (BEST, LAST))
         if not is_file(last):
             return
-        latest = load_checkpoint(last)
+        latest, data = load_checkpoint(last), self.pictures[row.name]
+        if latest.get("pictures") != fingerprint(data):
+            raise TrainError(f"{self.out / row.name} was trained on {latest.get('pictures')}, not"
+                             f" {fingerprint(data)}; give the same --data or another --out")
         settings = {**self.configs[row.name].to_dict(), **latest.get("config", {})}
         if is_file(best):
             state = load_checkpoint(best)
-            unread = self.pictures[row.name].test is not None and "test_accuracy" not in state
+            unread = data.test is not None and "test_accuracy" not in state
             if "training_seconds" in state and not unread and latest.get("epoch", 0) >= settings["epochs"]:
                 self.outcomes[row.name] = Outcome.of(row.name, {**state, "history": latest["history"]})
                 self.trained.add(row.name)
@@ -210,18 +219,17 @@ class StudyRun:
         waiting = [row.name for row in self.study.rows if row.name not in self.runs and row.name not in self.outcomes]
         left += sum(self.costs[name].seconds(self.begun[name][0]["epochs"], self.begun[name][1])
                     for name in waiting if name in self.begun)
-        gain = max(1.0, done / spent) if self.device.type == "cuda" else 1.0
+        gain = max(1.0, done / spent) if self.options.side_by_side else 1.0
         rows = [(self.costs[name], self.configs[name].epochs) for name in waiting if name not in self.begun]
         return fitting_scale((self.options.seconds - spent) * gain - left, rows)
 
     # --- training ----------------------------------------------------------------------------------
 
     def _begin_ready(self) -> None:
-        """Begin the rows that wait for none: all of them on CUDA, one on a CPU."""
-        together = self.device.type == "cuda"
-        begun = {row.name for row in self.running.values()}
-        ready = [row for row in self.study.rows if row.name not in (begun | self.outcomes.keys()) and self._ready(row)]
-        if not together:
+        """Begin the rows that wait for none: all of them side by side, else one after the other."""
+        begun = self.outcomes.keys() | self.trained | {row.name for row in self.running.values()}
+        ready = [row for row in self.study.rows if row.name not in begun and self._ready(row)]
+        if not self.options.side_by_side:
             ready = [] if self.running else ready[:1]
         planned = [(row, self._config(row)) for row in ready]  # one scale for all that begin together
         for row, config in planned:
@@ -237,12 +245,13 @@ class StudyRun:
     def _begin(self, row: Row, config: TrainConfig) -> None:
         log.info("%s: %d epochs", row.name, config.epochs)
         places = {role: self._place(row, role) for role in ("teacher", "start")}
-        data, fit, quiet = self.pictures[row.name], self.fits[row.name], self.options.quiet
+        data, fit = self.pictures[row.name], self.fits[row.name]
+        quiet = self.options.quiet or self.options.side_by_side  # bars would write over each other
 
         def steps() -> Iterator[None]:
             with memory_errors():
-                run = Run(row.topology, data, self.out / row.name, config, fit, self.device,
-                          quiet or self.device.type == "cuda")
+                run = Run(row.topology, data, self.out / row.name, config, fit, self.device, quiet)
+                run.label = f"{row.name}: "
                 run.take_teacher(places["teacher"])
                 run.start((self.out / row.name / LAST).exists(), places["start"])
                 self.runs[row.name] = run
@@ -259,29 +268,34 @@ class StudyRun:
         free = [turn for turn in self.running if not turn.busy()]
         for turn in free:
             try:
-                if not turn.advance():
-                    self._end(turn)
+                goes_on = turn.advance()
             except PynqBnnError as error:
-                self._fail(turn, error)
+                row = self.running.pop(turn)
+                self.runs.pop(row.name, None)
+                self._fail(row.name, error)
+                continue
+            if not goes_on:
+                self._end(self.running.pop(turn))
         if not free:
             time.sleep(NAP)
 
-    def _end(self, turn: Turns) -> None:
-        row = self.running.pop(turn)
+    def _end(self, row: Row) -> None:
         self.trained.add(row.name)
         self.runs[row.name].release()
-        if self.device.type == "cpu":
-            self._finish(row.name)  # on CUDA the others would wait for it
+        if not self.options.side_by_side:
+            self._finish(row.name)  # else the others would wait for it
 
     def _finish(self, name: str) -> None:
+        """Judge a row's best checkpoint."""
         run = self.runs.pop(name)
-        with memory_errors():
-            run.finish()
-        self.outcomes[name] = Outcome.of(name, {**load_checkpoint(self.out / name), "history": run.history})
-        log.info("%s: %s", name, self.outcomes[name].words())
+        try:
+            with memory_errors():
+                run.finish()
+            self.outcomes[name] = Outcome.of(name, {**load_checkpoint(self.out / name), "history": run.history})
+            log.info("%s: %s", name, self.outcomes[name].words())
+        except PynqBnnError as error:
+            self._fail(name, error)
 
-    def _fail(self, turn: Turns, error: PynqBnnError) -> None:
-        row = self.running.pop(turn)
-        self.runs.pop(row.name, None)
-        self.outcomes[row.name] = Outcome(row.name, f"failed: {error}")
-        log.warning("%s failed: %s", row.name, error)
+    def _fail(self, name: str, error: PynqBnnError) -> None:
+        self.outcomes[name] = Outcome(name, f"failed: {error}")
+        log.warning("%s failed: %s", name, error)

@@ -42,10 +42,10 @@ class Outcome:
     @staticmethod
     def of(name: str, state: dict[str, Any]) -> Outcome:
         """The outcome that a finished checkpoint tells."""
-        table, real = state["topology"], state.get("config", {}).get("real")
-        return Outcome(name, "trained", f"{table.get('name', '')}{', real-valued' if real else ''}",
-                       len(state["history"]), state["epoch"], state["validation_accuracy"], state.get("test_accuracy"),
-                       state.get("training_seconds"), state.get("device", ""), state["history"])
+        network = state["topology"].get("name", "") + (", real-valued" if state["config"].get("real") else "")
+        return Outcome(name, "trained", network, state["history"][-1]["epoch"], state["epoch"],
+                       state["validation_accuracy"], state.get("test_accuracy"), state.get("training_seconds"),
+                       state.get("device", ""), state["history"])
 
     @property
     def trained(self) -> bool:

@@ -68,6 +68,21 @@ def test_resumed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path
         assert torch.equal(tensor, parts["model"][name]), name
 
 
+def test_a_checkpoint_from_before_a_setting_came_goes_on(tmp_path):
+    run(tmp_path, epochs=1)
+    state = {k: v for k, v in load_checkpoint(tmp_path / "last.pt").items() if k != "format"}
+    del state["config"]["pool"]
+    save_checkpoint(tmp_path / "last.pt", state)
+    assert run(tmp_path, epochs=2, resume=True)["epoch"] in (1, 2)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 2
+
+
+def test_a_step_cannot_be_captured_without_cuda(tmp_path):
+    with pytest.raises(TrainError, match="leave --capture out"):
+        train(SMALL, dataset(), tmp_path / "out", TrainConfig(), device="cpu", capture=True)
+    assert not (tmp_path / "out").exists()
+
+
 def changed(path, since):
     return path.exists() and path.stat().st_mtime_ns != since
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from devices import DEVICES
 from PIL import Image
 from publishers import write_cifar10, write_mnist
 
@@ -19,7 +20,7 @@ from pynq_bnn.errors import TrainError
 from pynq_bnn.train import study_run
 from pynq_bnn.train.checkpoint import load_checkpoint
 from pynq_bnn.train.config import TrainConfig
-from pynq_bnn.train.fit import Run, train
+from pynq_bnn.train.fit import Run, choose_device, train
 from pynq_bnn.train.pace import Pace
 from pynq_bnn.train.plan import Cost, fitting_scale, measure
 from pynq_bnn.train.study import study_from_dict
@@ -79,6 +80,20 @@ def test_each_row_is_the_training_that_train_makes(tmp_path):
     assert compile_checkpoint(tmp_path / "study" / "taught").provenance["teacher"]["name"] == "mine"
 
 
+def test_rows_that_train_side_by_side_are_the_same_trainings(tmp_path):
+    """The teacher and a row that needs none begin together; the two that wait for the teacher follow."""
+    rows = [*ROWS[:2], {"name": "second", "network": TABLE, "teacher": "teacher", "settings": {"seed": 2}},
+            {"name": "free", "network": TABLE, "settings": {"epochs": 5}}]
+    for name, together in (("apart", False), ("together", True)):
+        outcomes = prepared(tmp_path / name, rows, together=together).train()
+        assert [outcome.state for outcome in outcomes] == ["trained"] * 4
+    for row in rows:
+        name = row["name"]
+        assert equal(weights(tmp_path / "apart" / name), weights(tmp_path / "together" / name)), name
+        assert load_checkpoint(tmp_path / "together" / name)["test_accuracy"] == \
+            load_checkpoint(tmp_path / "apart" / name)["test_accuracy"]
+
+
 def test_a_study_that_was_cut_off_goes_on_with_the_same_command(tmp_path, monkeypatch):
     whole = prepared(tmp_path / "whole").train()
     save, saves = Run._save, []
@@ -127,6 +142,20 @@ def test_test_pictures_left_unread_are_read_when_the_study_is_asked_again(tmp_pa
     assert equal(before, weights(tmp_path / "taught"))
 
 
+def test_a_finished_row_is_not_shown_for_other_pictures(tmp_path):
+    prepared(tmp_path, ROWS[:1]).train()
+    with pytest.raises(TrainError, match="was trained on 200 pictures, labels .*, not 199 pictures"):
+        prepared(tmp_path, ROWS[:1], replace(DATA, train=DATA.train.take(np.arange(199)))).train()
+
+
+def test_a_row_that_cannot_be_judged_is_named_and_judged_by_the_next_try(tmp_path, monkeypatch):
+    finish = Run.finish
+    monkeypatch.setattr(Run, "finish", lambda self: (_ for _ in ()).throw(TrainError("no room")))
+    assert [outcome.state for outcome in prepared(tmp_path, ROWS[:2]).train()] == ["failed: no room"] * 2
+    monkeypatch.setattr(Run, "finish", finish)
+    assert all(outcome.trained for outcome in prepared(tmp_path, ROWS[:2]).train())
+
+
 def test_another_study_is_not_mixed_into_a_folder(tmp_path):
     prepared(tmp_path)
     with pytest.raises(TrainError, match="holds another study"):
@@ -146,26 +175,34 @@ def test_scales_out_of_range_are_named(options):
         Options(**options)
 
 
-def test_trainings_that_take_turns_end_with_the_weights_of_those_alone(tmp_path):
-    """What side by side on CUDA does, without streams: a step of one, a step of the other."""
+@pytest.mark.parametrize("device", DEVICES)
+def test_trainings_that_take_turns_end_with_the_weights_of_those_alone(tmp_path, monkeypatch, device):
+    """A step of one, a step of the other: on CUDA on two streams, with captured steps."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    device = choose_device(device)
+
     def run(name, seed, epochs):
         study = study_from_dict({"rows": [{"name": "a", "network": TABLE}]}, tmp_path)
         config = TrainConfig(batch=20, epochs=epochs, seed=seed, crop=1)
-        made = Run(study.rows[0].topology, DATA, tmp_path / name, config, "extend", CPU, True)
+        made = Run(study.rows[0].topology, DATA, tmp_path / name, config, "extend", device, True)
         made.start(False, None)
         return made
 
     for name, seed, epochs in (("one", 1, 2), ("other", 2, 3)):
         for _ in run(f"alone-{name}", seed, epochs).steps():
             pass
-    turns = [Turns(run("one", 1, 2).steps(), CPU), Turns(run("other", 2, 3).steps(), CPU)]
-    rounds = 0
+    turns = [Turns(run("one", 1, 2).steps(), device), Turns(run("other", 2, 3).steps(), device)]
+    issued = 0
     while turns:
-        turns = [turn for turn in turns if not turn.busy() and turn.advance()]
-        rounds += 1
-    assert rounds == 3 * 9 + 1
+        for turn in [turn for turn in turns if not turn.busy()]:
+            issued += 1
+            if not turn.advance():
+                turns.remove(turn)
+    assert issued == (2 + 3) * 9 + 2
     for name in ("one", "other"):
-        assert equal(weights(tmp_path / name), weights(tmp_path / f"alone-{name}")), name
+        alone = weights(tmp_path / f"alone-{name}")
+        for key, tensor in weights(tmp_path / name).items():
+            torch.testing.assert_close(tensor, alone[key], rtol=1e-4, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
 
 
 def test_seconds_are_shared_out_by_what_rows_cost(tmp_path, monkeypatch):
@@ -281,6 +318,12 @@ def test_a_command_that_cannot_be_meant_is_one_line(tmp_path, capsys, more, word
     assert words in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_do_not_train_one_study(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert main(["study", "shipped", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "a study runs in one process" in capsys.readouterr().err
 
 
 def test_a_teacher_outside_the_study_with_other_classes_is_refused_before_training(tmp_path, capsys):
