@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..data.datasets import Dataset
-from ..data.split import Split
-from ..errors import OutputError, TrainError, first_line
+from ..errors import TrainError, first_line
 from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import (
@@ -32,12 +31,15 @@ from .checkpoint import (
 )
 from .config import TrainConfig
 from .history import plot_curves, write_csv
+from .holdout import RANDOM, STRATIFIED, split_validation
+from .lock import training_folder
 from .processes import Processes
 from .warm import load_teacher, seen_here, warm_start
 
 log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
+_CONTENT = ", content "
 
 
 def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
@@ -46,7 +48,8 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     """Train ``topology`` on ``data`` and leave checkpoints, CSV and curves in ``out``.
 
     Latent weights in [−1, 1] and the straight-through estimator: Courbariaux et al. 2016, algorithm 1.
-    The checkpoint with the best validation accuracy is kept; the test split is read once, at the end.
+    The checkpoint with the best validation accuracy is kept, of equal ones that with the least validation loss, then
+    the latest; the test split is read once, at the end.
     In a process group (``torchrun``) each process trains on its part of every batch, and the first one writes.
 
     Parameters
@@ -65,16 +68,19 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     Raises
     ------
     TrainError
-        ``out`` holds another training, the loss is not finite, the data are too few, or ``start`` or ``teacher``
-        do not fit.
+        ``out`` holds another training or another process trains into it, the loss is not finite, the data are too few,
+        or ``start`` or ``teacher`` do not fit.
     """
     try:
-        run = _Run(topology, data, Path(out), config, fit, choose_device(device), quiet)
-        run.take_teacher(teacher)
-        run.start(resume, start)
-        while run.epoch < config.epochs:
-            run.one_epoch()
-        return run.finish() if run.processes.first else {}
+        with training_folder(Path(out), Processes.here().first):
+            state = _state_to_resume(Path(out), resume)
+            rule = state.get("split", RANDOM) if state else STRATIFIED
+            run = _Run(topology, data, Path(out), config, fit, choose_device(device), quiet, rule)
+            run.take_teacher(teacher)
+            run.start(state, start)
+            while run.epoch < config.epochs:
+                run.one_epoch()
+            return run.finish() if run.processes.first else {}
     except RuntimeError as error:  # torch has no kind of its own for memory on the CPU
         if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
             raise
@@ -95,33 +101,44 @@ def choose_device(name: str | None) -> torch.device:
     return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
+def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
+    """The state of the training in ``out`` that is to go on; None where there is none."""
+    last = out / LAST
+    if not last.exists():
+        if resume:
+            log.info("%s holds no training yet; starting one", out)
+        return None
+    if not resume:
+        raise TrainError(f"{out} already holds a training; go on with --resume or give another --out")
+    state = load_checkpoint(last)
+    check_resumable(state, str(last))
+    return state
+
+
 def _fingerprint(data: Dataset) -> str:
-    """Changes with the number, order and labels of the training pictures, on which the validation split rests."""
-    return f"{len(data.train)} pictures, labels {zlib.crc32(data.train.labels.tobytes()):08x}"
+    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
 
-
-def split_validation(data: Dataset, part: float, seed: int) -> tuple[Split, Split]:
-    """Training and validation splits; the latter drawn from the former where the data set has none."""
+    Without its last part it is what checkpoints had that knew only labels.
+    """
+    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
+    if not content:
+        splits = [split for split in (data.train, data.validation) if split is not None]
+        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
     if data.validation is not None:
-        return data.train, data.validation
-    count = round(len(data.train) * part)
-    if count < 1 or len(data.train) - count < 2:
-        raise TrainError(f"{len(data.train)} pictures are too few to hold out {part:.0%} for validation;"
-                         " add pictures or change --validation")
-    order = np.random.default_rng(seed).permutation(len(data.train))
-    return data.train.take(order[count:]), data.train.take(order[:count])
+        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
+    return f"{len(data.train)} pictures, labels {labels:08x}{_CONTENT}{content}"
 
 
 class _Run:
     """State of one training: model, optimizer, epoch, history."""
 
     def __init__(self, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str,
-                 device: torch.device, quiet: bool) -> None:
+                 device: torch.device, quiet: bool, split: str) -> None:
         self.topology, self.data, self.out, self.config = topology, data, out, config
         self.spec, self.fit, self.device, self.quiet = input_spec(topology, fit), fit, device, quiet
-        self.processes = Processes.here()
+        self.split, self.pictures, self.processes = split, _fingerprint(data), Processes.here()
         torch.manual_seed(config.seed)
-        training, self.validation_split = split_validation(data, config.validation, config.seed)
+        training, self.validation_split = split_validation(data, config.validation, config.seed, split)
         self.training = Batches(training, self.spec, config.batch, device, self.processes)
         self.validation = Batches(self.validation_split, self.spec, 500, device)
         model = build_model(topology, len(data.classes), config.to_dict())
@@ -129,7 +146,7 @@ class _Run:
         self.teacher, self.origin = None, {"start": None, "teacher": None}
         self.optimizer = _optimizer(self.model, config)
         self.norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-        self.epoch, self.best, self.history = 0, -1.0, []
+        self.epoch, self.best, self.best_loss, self.history = 0, -1.0, math.inf, []
 
     def take_teacher(self, path: str | None) -> None:
         """Load the teacher, which sees the same batches in eval mode."""
@@ -140,48 +157,45 @@ class _Run:
 
     # --- state on disk -----------------------------------------------------------------------------
 
-    def start(self, resume: bool, source: str | None) -> None:
-        """Make the directory; go on with the training in it, or begin one, from ``source`` where there is one."""
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the directory {self.out}: {error.strerror}") from None
-        last = self.out / LAST
-        if last.exists():
-            if not resume:
-                raise TrainError(f"{self.out} already holds a training; go on with --resume or give another --out")
-            self._resume(last)
-        else:
-            if resume:
-                log.info("%s holds no training yet; starting one", self.out)
-            if source is not None:
-                self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes),
-                                                  self.training)
+    def start(self, state: dict[str, Any] | None, source: str | None) -> None:
+        """Go on from ``state``, or begin, from ``source`` where there is one."""
+        if state:
+            self._resume(state)
+        elif source is not None:
+            self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes), self.training)
         if self.processes.first:
             for name in (LAST, BEST, HISTORY, CURVES):  # what a kill while writing has left
                 for partial in self.out.glob(f".{name}.*.partial"):
                     partial.unlink(missing_ok=True)
         for role, origin in self.origin.items():
-            if origin and seen_here(origin["training"], self.data.name, self.config):
+            if origin and seen_here(origin["training"], self._description()):
                 log.warning("the %s was trained on pictures that are held out here, so validation flatters; give the"
-                            " same --seed and --validation as there", role)
+                            " same --seed and --validation as there (of a training by an earlier pynq-bnn that does not"
+                            " help, it held out others)", role)
         self.parallel = self.processes.parallel(self.model, self.device)
 
-    def _resume(self, last: Path) -> None:
-        state = load_checkpoint(last)
-        check_resumable(state, str(last))
+    def _resume(self, state: dict[str, Any]) -> None:
+        last = self.out / LAST
         self._check_same(state)
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch, self.best, self.history = state["epoch"], float(state["best"]), state["history"]
+            # Earlier trainers kept the first of equal epochs and did not note its loss.
+            losses = [row["validation_loss"] for row in self.history if row["validation_accuracy"] == self.best]
+            self.best_loss = float(state.get("best_loss", losses[0] if losses else math.inf))
             self.origin["start"] = state["start"]
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
             raise TrainError(f"{last} cannot be resumed: {first_line(error)}") from None
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        """Only ``epochs`` may differ, so that a training can be made longer or shorter."""
+        """Only ``epochs`` and the place of the pictures may differ."""
         mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
+        theirs["split"] = self.split  # taken from there
+        if _CONTENT in (state.get("pictures") or ""):
+            mine["dataset"] = theirs["dataset"]  # the name of a folder, which may have moved
+        else:  # of an earlier trainer
+            mine["pictures"] = mine["pictures"].split(_CONTENT)[0]
         for part in (mine, theirs):
             part["config"] = {k: v for k, v in (part["config"] or {}).items() if k != "epochs"}
         for key in mine:
@@ -192,16 +206,18 @@ class _Run:
 
     def _description(self) -> dict[str, Any]:
         return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
-                "dataset": self.data.name, "pictures": _fingerprint(self.data), "config": self.config.to_dict(),
-                "teacher": self.origin["teacher"]}
+                "dataset": self.data.name, "pictures": self.pictures, "split": self.split,
+                "config": self.config.to_dict(), "teacher": self.origin["teacher"]}
 
-    def _save(self, accuracy: float) -> None:
+    def _save(self, accuracy: float, loss: float) -> None:
         state = {**self._description(), "start": self.origin["start"], "model": _plain(self.model.state_dict()),
                  "epoch": self.epoch, "history": self.history}
-        if accuracy > self.best:
-            self.best = accuracy
+        loss = loss if math.isfinite(loss) else math.inf
+        if (accuracy, -loss) >= (self.best, -self.best_loss):
+            self.best, self.best_loss = accuracy, loss
             save_checkpoint(self.out / BEST, {**state, "validation_accuracy": accuracy})
-        save_checkpoint(self.out / LAST, {**state, "optimizer": self.optimizer.state_dict(), "best": self.best})
+        save_checkpoint(self.out / LAST, {**state, "optimizer": self.optimizer.state_dict(), "best": self.best,
+                                           "best_loss": self.best_loss})
         write_csv(self.out / HISTORY, self.history)
         plot_curves(self.out / CURVES, self.history, f"{self.topology.name} on {self.data.name}")
 
@@ -218,7 +234,7 @@ class _Run:
             "validation_accuracy": validation_accuracy, "seconds": time.perf_counter() - began})
         if not self.processes.first:
             return
-        self._save(validation_accuracy)
+        self._save(validation_accuracy, validation_loss)
         log.info("epoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
                  self.epoch, self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy, 100 * self.best,
                  len(self.training.images) / self.history[-1]["seconds"], self._time_left())

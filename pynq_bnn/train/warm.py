@@ -18,7 +18,7 @@ from ..zoo import find_network, shipped
 from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import load_checkpoint, restore_model
-from .config import TrainConfig
+from .holdout import RANDOM
 from .model import INITIAL_WEIGHT, BinaryChain, ConvBlock
 from .shift_norm import ShiftBatchNorm1d
 
@@ -56,15 +56,24 @@ def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: t
 
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     """A training in plain values, as the header of a ``.bnn`` file has them."""
-    known = ("dataset", "epoch", "validation_accuracy", "start", "teacher")
+    known = ("dataset", "pictures", "split", "epoch", "validation_accuracy", "start", "teacher")
     return {**{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}
 
 
-def seen_here(training: dict[str, Any], dataset: str, config: TrainConfig) -> bool:
-    """Whether a training on the same data set held out other pictures than one with ``config`` does."""
+def seen_here(training: dict[str, Any], mine: dict[str, Any]) -> bool:
+    """Whether a training on the same pictures held out others than this one does.
+
+    Parameters
+    ----------
+    mine : dict
+        This training's ``dataset``, ``pictures``, ``split`` and ``config``, as a checkpoint has them.
+    """
+    pictures = training.get("pictures")
+    if training.get("dataset") != mine["dataset"] and pictures != mine["pictures"]:
+        return False
     theirs = training.get("training", {})
-    return training.get("dataset") == dataset and any(
-        theirs.get(key) != getattr(config, key) for key in ("seed", "validation"))
+    return (any(theirs.get(key) != mine["config"][key] for key in ("seed", "validation"))
+            or training.get("split", RANDOM) != mine["split"] or pictures not in (None, mine["pictures"]))
 
 
 def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.Module, dict[str, Any]]:
