@@ -30,7 +30,8 @@ _SPLIT_WORDS = {word: split for split, names in SPLITS.items() for name in names
 _UNLABELLED_WORDS = {"pred", "predict", "prediction", "unlabeled", "unlabelled"}
 # What archivers, file systems and file managers leave behind.
 _JUNK_FOLDERS = {"__macosx", "lost+found", "system volume information", "$recycle.bin", "@eadir", "__pycache__"}
-_JUNK_FILES = {"thumbs.db", "desktop.ini"}
+# Texts lie beside pictures by right.
+_TEXTS = {".md", ".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".html", ".ini", ".log", ".py", ".ipynb", ".db"}
 # Pillow registers suffixes of formats that it cannot read, or that are documents and films.
 _NO_PICTURES = {"PDF", "MPEG", "EPS", "HDF5", "BUFR", "GRIB", "WMF"}
 # Pictures that Pillow does not read by itself: worth converting.
@@ -224,7 +225,7 @@ def picture_paths(folder: Path) -> list[Path]:
 
 
 def skipped_files(folder: Path) -> Counter[str]:
-    """How many files below ``folder`` are no pictures that Pillow reads, by suffix ("" for none)."""
+    """How many files below ``folder`` are neither texts nor pictures that Pillow reads, by suffix ("" for none)."""
     return _sorted_files(folder)[1]
 
 
@@ -235,7 +236,7 @@ def _sorted_files(folder: Path) -> tuple[list[Path], Counter[str]]:
         for path in _files_below(folder):
             if is_picture_name(path):
                 pictures.append(path)
-            elif path.name.casefold() not in _JUNK_FILES:
+            elif path.suffix.lower() not in _TEXTS:
                 others[path.suffix.lower()] += 1
     except OSError as error:
         raise DataError(f"cannot read {folder}: {first_line(error)}") from None

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
 _CONTENT = ", content "
+_ALREADY = "{} already holds a training; go on with --resume or give another --out"
 
 
 def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
@@ -101,6 +102,19 @@ def choose_device(name: str | None) -> torch.device:
     return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
+def check_folder(out: str | Path, resume: bool) -> None:
+    """Refuse a folder that :func:`train` would refuse, before anything else is done; nothing is left behind.
+
+    Raises
+    ------
+    OutputError, TrainError
+        As :func:`train`.
+    """
+    with training_folder(Path(out), Processes.here().first):
+        if Path(out, LAST).exists() and not resume:
+            raise TrainError(_ALREADY.format(out))
+
+
 def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
     """The state of the training in ``out`` that is to go on; None where there is none."""
     last = out / LAST
@@ -109,7 +123,7 @@ def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
             log.info("%s holds no training yet; starting one", out)
         return None
     if not resume:
-        raise TrainError(f"{out} already holds a training; go on with --resume or give another --out")
+        raise TrainError(_ALREADY.format(out))
     state = load_checkpoint(last)
     check_resumable(state, str(last))
     return state

@@ -25,7 +25,7 @@ def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
     Parameters
     ----------
     first : bool
-        Of several processes that train together only the first one locks.
+        Of several processes that train together only the first one makes and locks the folder.
 
     Raises
     ------
@@ -34,13 +34,16 @@ def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
     TrainError
         Another process trains into it.
     """
+    if not first:
+        yield
+        return
     made = not is_dir(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot make the directory {folder}: {reason}; give another --out") from None
-    lock = _lock(folder) if first else None
+    lock = _lock(folder)
     try:
         yield
     finally:

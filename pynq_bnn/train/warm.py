@@ -14,16 +14,31 @@ from torch import Tensor, nn
 from ..errors import NetworkError, NetworkFileError, TrainError
 from ..network import Layer, Network
 from ..network.spec import InputSpec
-from ..zoo import find_network, shipped
+from ..zoo import TOPOLOGIES, find_network, shipped
 from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import load_checkpoint, restore_model
+from .config import TrainConfig
 from .holdout import RANDOM
 from .model import INITIAL_WEIGHT, BinaryChain, ConvBlock
 from .shift_norm import ShiftBatchNorm1d
 
 # Pictures whose sums give batch norm its statistics.
 PICTURES = 1000
+# Fewer training pictures than this are few: weights learnt from others' are a better start than random ones.
+FEW_PICTURES = 20_000
+
+
+def default_start(topology: Topology, config: TrainConfig, pictures: int) -> str | None:
+    """The network that ships with these layers, for few pictures; None where random weights are the start."""
+    if pictures >= FEW_PICTURES or config.real or config.shift_norm:
+        return None
+    known = [name for name in shipped() if name in TOPOLOGIES]
+    return next((name for name in known if _layers(TOPOLOGIES[name]) == _layers(topology)), None)
+
+
+def _layers(topology: Topology) -> tuple[Any, ...]:
+    return topology.input_shape, topology.input_bits, topology.rows
 
 
 def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: tuple[str, ...],
