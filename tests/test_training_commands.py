@@ -100,6 +100,19 @@ def test_train_says_what_it_read_what_it_left_out_and_whether_the_accelerator_ta
     assert "mine fits the accelerator" in words
     assert "data, 2 classes; train 12 pictures: a 6, b 6" in words
     assert any("1 .heic" in line for line in words)
+    assert "2 of the 12 training pictures are held out for choosing the best epoch" in words
+
+
+def test_digits_and_traffic_signs_are_not_mirrored_unless_asked_for():
+    from pynq_bnn.cli import build_parser
+    from pynq_bnn.commands.making import _config
+    from pynq_bnn.zoo.tables import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
+
+    for flags, expected in (([], [True, False, False, True]), (["--flip"], [True] * 4), (["--no-flip"], [False] * 4)):
+        arguments = build_parser().parse_args(["train", "cnv-cifar10", "--data", "x", "--out", "y", *flags])
+        found = [_config(arguments, TOPOLOGIES["cnv-cifar10"], classes).flip
+                 for classes in (CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES, ("a", "b"))]
+        assert found == expected
 
 
 # --- the accelerator's limits -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from ..program.fits import accelerator_refusal
 from ..progress import progress
 from ..train.config import GRADIENTS, LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
 from ..zoo import find_topology
-from ..zoo.tables import DIGITS
+from ..zoo.tables import DIGITS, GTSRB_CLASSES
 from ..zoo.topology import Topology, widened
 from ..zoo.untrained import untrained_network
 
@@ -40,7 +40,7 @@ CONFIG_OPTIONS = (
     ("loss", LOSSES, "loss"),
     ("label-smoothing", float, "label smoothing"),
     ("crop", int, "random crop out of a frame padded by so many pixels"),
-    ("flip", bool, "mirror half of the pictures (default: for colour pictures that are no digits)"),
+    ("flip", bool, "mirror half of the pictures (default: for colour pictures, but of digits and GTSRB's signs)"),
     ("cutout", int, "side of a square of grey at a random place"),
     ("distort", float, "strength of rotation, size, shear, shift and elastic distortion, for digits"),
     ("gradient", GRADIENTS, "gradient of the sign"),
@@ -53,7 +53,7 @@ CONFIG_OPTIONS = (
     ("validation", float, "part held out for choosing the best epoch"),
     ("seed", int, "seed of weights, order and augmentation"),
 )
-# What a command line gets when it does not say: digits must not be mirrored, photographs may.
+# What a command line gets when it does not say: digits and arrows must not be mirrored, photographs may.
 _COLOUR_DEFAULTS = {"crop": 4, "flip": True}
 _DIGIT_DEFAULTS = {"distort": 0.7}
 # A twin of real weights wants smaller steps and a decay.
@@ -155,7 +155,7 @@ def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence
              if getattr(arguments, f.name, None) is not None}
     defaults = {}
     if topology.channels == 3:
-        defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) != DIGITS}
+        defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) not in (DIGITS, GTSRB_CLASSES)}
     elif tuple(classes) == DIGITS:
         defaults |= _DIGIT_DEFAULTS
     if given.get("real"):

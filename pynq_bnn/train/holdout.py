@@ -47,6 +47,7 @@ def split_validation(data: Dataset, part: float, seed: int, rule: str = STRATIFI
     if not len(chosen) or len(rest) < 2:
         raise TrainError(f"{len(whole)} pictures are too few to hold out {part:.0%} for validation;"
                          " add pictures or change --validation")
+    log.info("%d of the %d training pictures are held out for choosing the best epoch", len(chosen), len(whole))
     _warn(data, whole.labels[chosen])
     return whole.take(rest), whole.take(chosen)
 
