@@ -89,7 +89,7 @@ def _trace_option(parser: argparse.ArgumentParser) -> None:
 
 def _data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR",
-                        help="CIFAR-10 binary, MNIST idx, SVHN .mat, or class folders")
+                        help="CIFAR-10 binary, MNIST idx, SVHN .mat, GTSRB, or class folders")
 
 
 def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
@@ -170,7 +170,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--width", type=_positive, default=1, metavar="N",
                         help="times the channels and units of every hidden layer (1)")
     parser.add_argument("--from", dest="start", metavar="NETWORK",
-                        help="start from the weights of a shipped network, .bnn file, or training")
+                        help="start from the weights of a shipped network, .bnn file, or training (few pictures: from a"
+                        f" shipped network of these layers; {making.SCRATCH}: from random weights)")
     parser.add_argument("--teacher", metavar="TRAINING",
                         help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")

@@ -14,7 +14,7 @@ import numpy as np
 from ..classify.classifier import Classifier
 from ..classify.pictures import result_picture
 from ..classify.result import Result
-from ..data.folders import picture_paths
+from ..data.folders import picture_paths, skipped_files, skipped_words
 from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
 from ..progress import progress
@@ -72,9 +72,12 @@ def _expand(names: list[str]) -> list[Path]:
         if not is_dir(path):
             paths.append(path)
             continue
-        found = picture_paths(path)
+        found, skipped = picture_paths(path), skipped_files(path)
+        words = skipped_words(skipped) if skipped else ""
         if not found:
-            raise ImageError(f"{path}: no picture in this folder or below it")
+            raise ImageError(f"{path}: no picture in this folder or below it{words and f' ({words})'}")
+        if words:
+            print(f"pynq-bnn: {path}: {words}", file=sys.stderr)
         paths += found
     return paths
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,28 +28,32 @@ def study(arguments: argparse.Namespace) -> int:
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     running.check_trainings(content, {})
     fits = {row.name: row.fit or ("extend" if row.topology.channels == 3 else "digit") for row in content.rows}
-    pictures = _pictures(content, fits, arguments)
-    running.check_trainings(content, {name: data.classes for name, data in pictures.items()})
+    pictures = _pictures(content, fits, arguments, running.check_trainings)
     configs = {row.name: make_config(row.settings, row.topology, pictures[row.name].classes) for row in content.rows}
     out = Path(arguments.out)
-    running.open_folder(content, out, options)
-    outcomes = running.StudyRun(content, out, pictures, configs, fits, options).train()
-    table.write_results(out, outcomes, str(content.source.get("title", Path(arguments.file).stem)))
+    with needs_train_extra(".train.lock").training_folder(out):
+        running.open_folder(content, out, options)
+        outcomes = running.StudyRun(content, out, pictures, configs, fits, options).train()
+        table.write_results(out, outcomes, str(content.source.get("title", Path(arguments.file).stem)))
     print(table.markdown(outcomes), end="")
     return 0 if all(outcome.trained for outcome in outcomes) else 1
 
 
-def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespace) -> dict[str, Dataset]:
-    """The data set of each row; rows whose pictures have one shape and fit share theirs."""
+def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespace,
+              check: Callable[[Study, dict[str, tuple[str, ...]]], None]) -> dict[str, Dataset]:
+    """The data set of each row; rows whose pictures have one shape and fit share theirs.
+
+    ``check`` gets the classes of a row's pictures before they are read.
+    """
     input_spec = needs_train_extra(".train.checkpoint").input_spec
-    read: dict[tuple, Dataset] = {}
-
-    def of(row: Row) -> Dataset:
-        key = row.topology.input_shape, fits[row.name]
-        if key not in read:
-            data = load_dataset(arguments.data, input_spec(row.topology, fits[row.name]),
-                                progress=lambda paths: progress(paths, "read", least=100))
-            read[key] = replace(data, test=None) if arguments.no_test else data
-        return read[key]
-
-    return {row.name: of(row) for row in content.rows}
+    sharing: dict[tuple, list[Row]] = {}
+    for row in content.rows:
+        sharing.setdefault((row.topology.input_shape, fits[row.name]), []).append(row)
+    pictures = {}
+    for (_, fit), rows in sharing.items():
+        names = [row.name for row in rows]
+        data = load_dataset(arguments.data, input_spec(rows[0].topology, fit),
+                            progress=lambda paths: progress(paths, "read", least=100),
+                            check=lambda classes, names=names: check(content, dict.fromkeys(names, classes)))
+        pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)
+    return pictures

@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import Tensor, nn
 
+from ..errors import TrainError
 from .config import TrainConfig
+from .processes import Processes
 from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 from .step import Step
 
@@ -22,6 +24,20 @@ from .step import Step
 WARM_UP = 3
 # Floats to which each channel vector is aligned in the buffer of statistics.
 _ALIGNED = 64
+
+
+def captures(wanted: bool | None, device: torch.device, processes: Processes) -> bool:
+    """Whether steps are captured: as wanted, by default where they can be.
+
+    Raises
+    ------
+    TrainError
+        They are to be, and cannot.
+    """
+    possible = device.type == "cuda" and processes.count == 1
+    if wanted and not possible:
+        raise TrainError("a step is captured on one CUDA device by one process; leave --capture out")
+    return possible if wanted is None else wanted
 
 
 class Statistics:

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..data.datasets import Dataset
-from ..data.split import Split
-from ..errors import OutputError, TrainError, first_line
+from ..errors import TrainError, first_line
 from ..zoo.topology import Topology
 from .batches import Batches
-from .captured import CapturedStep
+from .captured import CapturedStep, captures
 from .checkpoint import (
     BEST,
     LAST,
@@ -35,15 +34,20 @@ from .checkpoint import (
 )
 from .config import TrainConfig
 from .history import plot_curves, write_csv
+from .holdout import RANDOM, STRATIFIED, split_validation
+from .lock import training_folder
 from .pace import Pace
 from .pool import PooledBatches
 from .processes import Processes
+from .schedule import learning_rate, norm_momentum
 from .step import Step, batch_loss, load_optimizer_state, make_optimizer, optimizer_state
 from .warm import load_teacher, seen_here, warm_start
 
 log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
+_CONTENT = ", content "
+_ALREADY = "{} already holds a training; go on with --resume or give another --out"
 
 
 def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
@@ -52,7 +56,8 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     """Train ``topology`` on ``data`` and leave checkpoints, CSV and curves in ``out``.
 
     Latent weights in [−1, 1] and the straight-through estimator: Courbariaux et al. 2016, algorithm 1.
-    The checkpoint with the best validation accuracy is kept; the test split is read once, at the end.
+    The checkpoint with the best validation accuracy is kept, of equal ones that with the least validation loss, then
+    the latest; the test split is read once, at the end.
     In a process group (``torchrun``) each process trains on its part of every batch, and the first one writes.
 
     Parameters
@@ -73,13 +78,12 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     Raises
     ------
     TrainError
-        ``out`` holds another training, the loss is not finite, the data are too few, or ``start`` or ``teacher``
-        do not fit.
+        ``out`` holds another training or another process trains into it, the loss is not finite, the data are too few,
+        or ``start`` or ``teacher`` do not fit.
     """
-    with memory_errors():
-        run = Run(topology, data, Path(out), config, fit, choose_device(device), quiet, capture)
-        run.take_teacher(teacher)
-        run.start(resume, start)
+    with memory_errors(), training_folder(Path(out), Processes.here().first):
+        run = Run.opened(topology, data, Path(out), config, fit, choose_device(device), resume=resume, start=start,
+                         teacher=teacher, quiet=quiet, capture=capture)
         for _ in run.steps():
             pass
         return run.finish() if run.processes.first else {}
@@ -111,41 +115,59 @@ def choose_device(name: str | None) -> torch.device:
     return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
-def _captures(wanted: bool | None, device: torch.device, processes: Processes) -> bool:
-    possible = device.type == "cuda" and processes.count == 1
-    if wanted and not possible:
-        raise TrainError("a step is captured on one CUDA device by one process; leave --capture out")
-    return possible if wanted is None else wanted
+def check_folder(out: str | Path, resume: bool) -> None:
+    """Refuse a folder that :func:`train` would refuse, before anything else is done; nothing is left behind.
+
+    Raises
+    ------
+    OutputError, TrainError
+        As :func:`train`.
+    """
+    with training_folder(Path(out), Processes.here().first):
+        if Path(out, LAST).exists() and not resume:
+            raise TrainError(_ALREADY.format(out))
+
+
+def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
+    """The state of the training in ``out`` that is to go on; None where there is none."""
+    last = out / LAST
+    if not last.exists():
+        if resume:
+            log.info("%s holds no training yet; starting one", out)
+        return None
+    if not resume:
+        raise TrainError(_ALREADY.format(out))
+    state = load_checkpoint(last)
+    check_resumable(state, str(last))
+    return state
 
 
 def fingerprint(data: Dataset) -> str:
-    """Changes with the number, order and labels of the training pictures, on which the validation split rests."""
-    return f"{len(data.train)} pictures, labels {zlib.crc32(data.train.labels.tobytes()):08x}"
+    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
 
-
-def split_validation(data: Dataset, part: float, seed: int) -> tuple[Split, Split]:
-    """Training and validation splits; the latter drawn from the former where the data set has none."""
+    Without its last part it is what checkpoints had that knew only labels.
+    """
+    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
+    if not content:
+        splits = [split for split in (data.train, data.validation) if split is not None]
+        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
     if data.validation is not None:
-        return data.train, data.validation
-    count = round(len(data.train) * part)
-    if count < 1 or len(data.train) - count < 2:
-        raise TrainError(f"{len(data.train)} pictures are too few to hold out {part:.0%} for validation;"
-                         " add pictures or change --validation")
-    order = np.random.default_rng(seed).permutation(len(data.train))
-    return data.train.take(order[count:]), data.train.take(order[:count])
+        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
+    return f"{len(data.train)} pictures, labels {labels:08x}{_CONTENT}{content}"
 
 
 class Run:
     """State of one training: model, optimizer, epoch, history."""
 
     def __init__(self, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str,
-                 device: torch.device, quiet: bool = False, capture: bool | None = None) -> None:
+                 device: torch.device, quiet: bool = False, split: str = STRATIFIED,
+                 capture: bool | None = None) -> None:
         self.topology, self.data, self.out, self.config = topology, data, out, config
         self.spec, self.fit, self.device, self.quiet = input_spec(topology, fit), fit, device, quiet
-        self.processes, self.pace = Processes.here(), Pace(device)
-        self.captured = _captures(capture, device, self.processes)
+        self.split, self.pictures, self.processes = split, fingerprint(data), Processes.here()
+        self.captured, self.pace = captures(capture, device, self.processes), Pace(device)
         torch.manual_seed(config.seed)
-        training, self.validation_split = split_validation(data, config.validation, config.seed)
+        training, self.validation_split = split_validation(data, config.validation, config.seed, split)
         self.training = (PooledBatches(training, self.spec, config, device, self.processes) if config.pool
                          else Batches(training, self.spec, config.batch, device, self.processes))
         self.validation = Batches(self.validation_split, self.spec, 500, device)
@@ -154,9 +176,24 @@ class Run:
         self.teacher, self.origin = None, {"start": None, "teacher": None}
         rate = torch.tensor(config.lr, device=device) if self.captured else config.lr
         self.optimizer = make_optimizer(self.model, config, rate)
-        self.epoch, self.best, self.history = 0, -1.0, []
+        self.epoch, self.best, self.best_loss, self.history = 0, -1.0, math.inf, []
         self.label = ""  # begins each line of the log, where several trainings write there
         self.unsaved = None  # the best checkpoint, while writing waits
+
+    @classmethod
+    def opened(cls, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str, device: torch.device,
+               *, resume: bool, start: str | None = None, teacher: str | None = None, quiet: bool = False,
+               capture: bool | None = None) -> Run:
+        """The training in ``out`` that is to go on, or a new one, ready for its next step; see :func:`train`.
+
+        The folder has to be there, held by ``training_folder``.
+        """
+        state = _state_to_resume(out, resume)
+        rule = state.get("split", RANDOM) if state else STRATIFIED
+        run = cls(topology, data, out, config, fit, device, quiet, rule, capture)
+        run.take_teacher(teacher)
+        run.start(state, start)
+        return run
 
     def take_teacher(self, path: str | None) -> None:
         """Load the teacher, which sees the same batches in eval mode."""
@@ -170,52 +207,49 @@ class Run:
 
     # --- state on disk -----------------------------------------------------------------------------
 
-    def start(self, resume: bool, source: str | None) -> None:
-        """Make the directory; go on with the training in it, or begin one, from ``source`` where there is one."""
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the directory {self.out}: {error.strerror}") from None
-        last = self.out / LAST
-        if last.exists():
-            if not resume:
-                raise TrainError(f"{self.out} already holds a training; go on with --resume or give another --out")
-            self._resume(last)
-        else:
-            if resume:
-                log.info("%s holds no training yet; starting one", self.out)
-            if source is not None:
-                self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes),
-                                                  self.training)
+    def start(self, state: dict[str, Any] | None, source: str | None) -> None:
+        """Go on from ``state``, or begin, from ``source`` where there is one."""
+        if state:
+            self._resume(state)
+        elif source is not None:
+            self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes), self.training)
         if self.processes.first:
             for name in (LAST, BEST, HISTORY, CURVES):  # what a kill while writing has left
                 for partial in self.out.glob(f".{name}.*.partial"):
                     partial.unlink(missing_ok=True)
         for role, origin in self.origin.items():
-            if origin and seen_here(origin["training"], self.data.name, self.config):
+            if origin and seen_here(origin["training"], self._description()):
                 log.warning("the %s was trained on pictures that are held out here, so validation flatters; give the"
-                            " same --seed and --validation as there", role)
+                            " same --seed and --validation as there (of a training by an earlier pynq-bnn that does not"
+                            " help, it held out others)", role)
         if self.captured:
             self.step = CapturedStep(self.model, self.optimizer, self.config, self.device, self.teacher)
         else:
             parallel = self.processes.parallel(self.model, self.device)
             self.step = Step(self.model, self.optimizer, self.config, self.device, parallel, self.teacher)
 
-    def _resume(self, last: Path) -> None:
-        state = load_checkpoint(last)
-        check_resumable(state, str(last))
+    def _resume(self, state: dict[str, Any]) -> None:
+        last = self.out / LAST
         self._check_same(state)
         try:
             self.model.load_state_dict(state["model"])
             load_optimizer_state(self.optimizer, state["optimizer"])
             self.epoch, self.best, self.history = state["epoch"], float(state["best"]), state["history"]
+            # Earlier trainers kept the first of equal epochs and did not note its loss.
+            losses = [row["validation_loss"] for row in self.history if row["validation_accuracy"] == self.best]
+            self.best_loss = float(state.get("best_loss", losses[0] if losses else math.inf))
             self.origin["start"] = state["start"]
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
             raise TrainError(f"{last} cannot be resumed: {first_line(error)}") from None
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        """Only ``epochs`` may differ, so that a training can be made longer or shorter."""
+        """Only ``epochs`` and the place of the pictures may differ."""
         mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
+        theirs["split"] = self.split  # taken from there
+        if _CONTENT in (state.get("pictures") or ""):
+            mine["dataset"] = theirs["dataset"]  # the name of a folder, which may have moved
+        else:  # of an earlier trainer
+            mine["pictures"] = mine["pictures"].split(_CONTENT)[0]
         for part in (mine, theirs):
             # An earlier version's checkpoint lacks the settings that came later.
             settings = {**TrainConfig().to_dict(), **(part["config"] or {})}
@@ -228,14 +262,15 @@ class Run:
 
     def _description(self) -> dict[str, Any]:
         return {"topology": self.topology.to_dict(), "classes": list(self.data.classes), "fit": self.fit,
-                "dataset": self.data.name, "pictures": fingerprint(self.data), "config": self.config.to_dict(),
-                "teacher": self.origin["teacher"]}
+                "dataset": self.data.name, "pictures": self.pictures, "split": self.split,
+                "config": self.config.to_dict(), "teacher": self.origin["teacher"]}
 
-    def _save(self, accuracy: float) -> None:
+    def _save(self, accuracy: float, loss: float) -> None:
         state = {**self._description(), "start": self.origin["start"], "epoch": self.epoch,
                  "history": list(self.history)}
-        if accuracy > self.best:
-            self.best = accuracy
+        loss = loss if math.isfinite(loss) else math.inf
+        if (accuracy, -loss) >= (self.best, -self.best_loss):
+            self.best, self.best_loss = accuracy, loss
             self.unsaved = {**state, "model": _plain(self.model.state_dict()), "validation_accuracy": accuracy}
         if not self.pace.may_write(last=self.epoch >= self.config.epochs):
             return
@@ -243,8 +278,9 @@ class Run:
             if self.unsaved:
                 save_checkpoint(self.out / BEST, self.unsaved)
                 self.unsaved = None
-            save_checkpoint(self.out / LAST, {**state, "model": _plain(self.model.state_dict()),
-                                              "optimizer": optimizer_state(self.optimizer), "best": self.best})
+            save_checkpoint(self.out / LAST, {
+                **state, "model": _plain(self.model.state_dict()), "optimizer": optimizer_state(self.optimizer),
+                "best": self.best, "best_loss": self.best_loss})
             write_csv(self.out / HISTORY, self.history)
             plot_curves(self.out / CURVES, self.history, f"{self.topology.name} on {self.data.name}")
 
@@ -266,7 +302,7 @@ class Run:
             "validation_accuracy": validation_accuracy, "seconds": time.perf_counter() - began})
         if not self.processes.first:
             return
-        self._save(validation_accuracy)
+        self._save(validation_accuracy, validation_loss)
         if not self.pace.may_tell(last=self.epoch >= self.config.epochs):
             return
         log.info("%sepoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
@@ -338,26 +374,6 @@ class Run:
     def release(self) -> None:
         """Give up what training needed on the device; :meth:`finish` works without."""
         self.model = self.teacher = self.optimizer = self.step = self.training = self.validation = None
-
-
-def learning_rate(config: TrainConfig, epoch: float) -> float:
-    """The rate at a (fractional) epoch: linear warm-up, then cosine to zero or steps."""
-    if epoch < config.warmup:
-        return config.lr * max(epoch / config.warmup, 0.01)
-    if config.schedule == "step":
-        return config.lr * config.step_gamma ** (epoch // config.step_every)
-    progress = (epoch - config.warmup) / max(config.epochs - config.warmup, 1e-9)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
-
-
-def norm_momentum(relative_rate: float, steps: int) -> float:
-    """The weight of a batch in batch norm's running statistics after so many steps.
-
-    While weights move fast the statistics follow as torch's default does, about 10 batches back; when the rate has
-    fallen, 50 batches, since thresholds rest on them. The first steps are averaged plainly, so that a training of
-    few steps is not left with the values that statistics start from.
-    """
-    return max(0.1 * relative_rate, 0.02, 1 / (steps + 1))
 
 
 @torch.no_grad()

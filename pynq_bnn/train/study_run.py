@@ -18,7 +18,8 @@ from ..files import is_dir, is_file, write_atomically
 from ..zoo.topology import Topology, topology_from_dict
 from .checkpoint import BEST, LAST, load_checkpoint
 from .config import TrainConfig
-from .fit import Run, fingerprint, memory_errors, split_validation
+from .fit import Run, fingerprint, memory_errors
+from .lock import training_folder
 from .plan import Cost, fitting_scale, measure
 from .study import STATE, Row, Study, scaled
 from .study_table import Outcome
@@ -181,8 +182,9 @@ class StudyRun:
             if row.name in self.trained:
                 continue
             data, config = self.pictures[row.name], self.configs[row.name]
-            training, validation = split_validation(data, config.validation, config.seed)
-            counts = (len(training), len(validation), len(data.test) if data.test is not None else 0)
+            held = round(config.validation * len(data.train)) if data.validation is None else len(data.validation)
+            counts = (len(data.train) - (held if data.validation is None else 0), held,
+                      len(data.test) if data.test is not None else 0)
             with memory_errors():
                 self.costs[row.name] = measure(row.topology, len(data.classes), config, counts, self.device,
                                                self._teacher_tables(row))
@@ -249,11 +251,11 @@ class StudyRun:
         quiet = self.options.quiet or self.options.side_by_side  # bars would write over each other
 
         def steps() -> Iterator[None]:
-            with memory_errors():
-                run = Run(row.topology, data, self.out / row.name, config, fit, self.device, quiet)
+            folder = self.out / row.name
+            with memory_errors(), training_folder(folder):
+                run = Run.opened(row.topology, data, folder, config, fit, self.device, resume=is_file(folder / LAST),
+                                 quiet=quiet, **places)
                 run.label = f"{row.name}: "
-                run.take_teacher(places["teacher"])
-                run.start((self.out / row.name / LAST).exists(), places["start"])
                 self.runs[row.name] = run
                 yield from run.steps()
 

@@ -98,8 +98,8 @@ def test_a_study_that_was_cut_off_goes_on_with_the_same_command(tmp_path, monkey
     whole = prepared(tmp_path / "whole").train()
     save, saves = Run._save, []
 
-    def cut(self, accuracy):
-        save(self, accuracy)
+    def cut(self, *figures):
+        save(self, *figures)
         saves.append(self.out.name)
         if saves in (["teacher"], ["teacher", "teacher", "taught"]):
             raise KeyboardInterrupt
@@ -184,8 +184,9 @@ def test_trainings_that_take_turns_end_with_the_weights_of_those_alone(tmp_path,
     def run(name, seed, epochs):
         study = study_from_dict({"rows": [{"name": "a", "network": TABLE}]}, tmp_path)
         config = TrainConfig(batch=20, epochs=epochs, seed=seed, crop=1)
+        (tmp_path / name).mkdir()
         made = Run(study.rows[0].topology, DATA, tmp_path / name, config, "extend", device, True)
-        made.start(False, None)
+        made.start(None, None)
         return made
 
     for name, seed, epochs in (("one", 1, 2), ("other", 2, 3)):
