@@ -98,8 +98,8 @@ def test_a_study_that_was_cut_off_goes_on_with_the_same_command(tmp_path, monkey
     whole = prepared(tmp_path / "whole").train()
     save, saves = Run._save, []
 
-    def cut(self, accuracy):
-        save(self, accuracy)
+    def cut(self, *figures):
+        save(self, *figures)
         saves.append(self.out.name)
         if saves in (["teacher"], ["teacher", "teacher", "taught"]):
             raise KeyboardInterrupt
