@@ -272,6 +272,17 @@ def test_what_is_no_path_is_no_checkpoint(thing):
         compile_checkpoint(torch.nn.Linear(2, 2) if thing == "model" else thing)
 
 
+def test_an_empty_name_is_not_the_present_folder(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    data = pictures(tmp_path / "data", "a", "b")
+    monkeypatch.chdir(data)
+    for arguments in (["train", table(tmp_path), "--data", "", "--out", tmp_path / "out"],
+                      ["train", table(tmp_path), "--data", data, "--out", ""], ["compile", "", "-o", "x.bnn"],
+                      ["evaluate", "lfc-mnist", "--data", ""]):
+        fails(capsys, *arguments, words="empty")
+    assert sorted(path.name for path in data.iterdir()) == ["a", "b"]
+
+
 def test_a_training_given_for_a_network_says_how_to_fold_it(capsys, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "best.pt").write_bytes(b"x")
