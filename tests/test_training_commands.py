@@ -161,6 +161,25 @@ def load_network_of(name):
     return find_network(name)
 
 
+def test_what_is_asked_for_is_started_from_whatever_the_default(tmp_path):
+    pytest.importorskip("torch")
+    from pynq_bnn.cli import build_parser
+    from pynq_bnn.commands.making import _config, _start
+
+    cnv = TOPOLOGIES["cnv-cifar10"]
+
+    def start(*flags, pictures=100):
+        arguments = build_parser().parse_args(["train", "cnv-cifar10", "--data", "x", "--out", str(tmp_path), *flags])
+        return _start(arguments, cnv, _config(arguments, cnv, ("a", "b")), pictures)
+
+    assert (start(), start(pictures=20_000), start("--from", "scratch")) == ("cnv-cifar10", None, None)
+    assert (start("--real"), start("--shift-norm")) == (None, None)
+    for flags in ([], ["--real"], ["--shift-norm"], ["--resume"]):
+        assert start("--from", "mine", *flags) == start("--from", "mine", *flags, pictures=50_000) == "mine"
+    (tmp_path / "last.pt").write_bytes(b"")
+    assert start("--resume") is None
+
+
 def test_few_pictures_for_layers_of_one_s_own_are_told(capsys, tmp_path, caplog):
     pytest.importorskip("torch")
     assert train(capsys, table(tmp_path), pictures(tmp_path / "data", "a", "b"), tmp_path / "out")[0] == 0
