@@ -12,6 +12,7 @@ from .backends import BACKENDS
 from .classify.classifier import BNN_PYNQ_FITS
 from .commands import classifying, judging, listing, making, measuring, studying, watching
 from .errors import PynqBnnError
+from .network.checks import one_line
 from .network.spec import FITS
 from .version import __version__
 
@@ -19,9 +20,18 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class _OneLine(logging.Formatter):
+    """Names of files may hold line ends and what moves a terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status (0, 1: verification failed, 2: error)."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # Building a simulator takes a minute, which the user wants to know.
     logging.getLogger("pynq_bnn.simulation.build").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +63,7 @@ def _drop_output() -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"pynq-bnn: {message}", file=sys.stderr)
+    print(f"pynq-bnn: {one_line(message)}", file=sys.stderr)
     return EXIT_ERROR
 
 

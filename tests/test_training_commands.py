@@ -161,6 +161,25 @@ def load_network_of(name):
     return find_network(name)
 
 
+def test_what_is_asked_for_is_started_from_whatever_the_default(tmp_path):
+    pytest.importorskip("torch")
+    from pynq_bnn.cli import build_parser
+    from pynq_bnn.commands.making import _config, _start
+
+    cnv = TOPOLOGIES["cnv-cifar10"]
+
+    def start(*flags, pictures=100):
+        arguments = build_parser().parse_args(["train", "cnv-cifar10", "--data", "x", "--out", str(tmp_path), *flags])
+        return _start(arguments, cnv, _config(arguments, cnv, ("a", "b")), pictures)
+
+    assert (start(), start(pictures=20_000), start("--from", "scratch")) == ("cnv-cifar10", None, None)
+    assert (start("--real"), start("--shift-norm")) == (None, None)
+    for flags in ([], ["--real"], ["--shift-norm"], ["--resume"]):
+        assert start("--from", "mine", *flags) == start("--from", "mine", *flags, pictures=50_000) == "mine"
+    (tmp_path / "last.pt").write_bytes(b"")
+    assert start("--resume") is None
+
+
 def test_few_pictures_for_layers_of_one_s_own_are_told(capsys, tmp_path, caplog):
     pytest.importorskip("torch")
     assert train(capsys, table(tmp_path), pictures(tmp_path / "data", "a", "b"), tmp_path / "out")[0] == 0
@@ -270,6 +289,17 @@ def test_what_is_no_path_is_no_checkpoint(thing):
 
     with pytest.raises(TrainError, match="is no checkpoint; give the --out directory|does not exist"):
         compile_checkpoint(torch.nn.Linear(2, 2) if thing == "model" else thing)
+
+
+def test_an_empty_name_is_not_the_present_folder(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    data = pictures(tmp_path / "data", "a", "b")
+    monkeypatch.chdir(data)
+    for arguments in (["train", table(tmp_path), "--data", "", "--out", tmp_path / "out"],
+                      ["train", table(tmp_path), "--data", data, "--out", ""], ["compile", "", "-o", "x.bnn"],
+                      ["evaluate", "lfc-mnist", "--data", ""]):
+        fails(capsys, *arguments, words="empty")
+    assert sorted(path.name for path in data.iterdir()) == ["a", "b"]
 
 
 def test_a_training_given_for_a_network_says_how_to_fold_it(capsys, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Network
+from ..network.checks import one_line
 from ..program.fits import accelerator_refusal
 from ..zoo import TOPOLOGIES, find_network, shipped
 
@@ -68,7 +69,7 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
     for key, value in network.provenance.items():
         # A file may hold anything; escape what would move a terminal's cursor.
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{key}: {value}"))
+        print(one_line(f"{key}: {value}"))
     return 0
 
 

@@ -138,10 +138,10 @@ def _accelerator_message(network: Network) -> tuple[int, str]:
 def _start(arguments: argparse.Namespace, topology: Topology, config: TrainConfig, pictures: int) -> str | None:
     """What to start from: what was asked for, else for few pictures a network that ships."""
     warm = needs_train_extra(".train.warm")
-    if arguments.start == SCRATCH or config.real or is_file(Path(arguments.out, "last.pt")):
+    if arguments.start is not None:
+        return None if arguments.start == SCRATCH else arguments.start
+    if pictures >= warm.FEW_PICTURES or config.real or config.shift_norm or is_file(Path(arguments.out, "last.pt")):
         return None
-    if arguments.start is not None or pictures >= warm.FEW_PICTURES:
-        return arguments.start
     start = warm.default_start(topology, config, pictures)
     if start:
         log.info("few pictures (%d): started from %s, which ships; --from %s begins with random weights", pictures,

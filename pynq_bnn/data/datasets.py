@@ -82,8 +82,8 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
         Names the missing or damaged file, or the layouts that fit.
     """
     root = Path(directory)
-    if not is_dir(root):
-        raise DataError(f"{root} is not a directory; {LAYOUTS}")
+    if not str(directory) or not is_dir(root):  # Path("") is the present folder
+        raise DataError(f"{str(directory) or 'an empty name'} is not a directory; {LAYOUTS}")
     prepare, progress = prepare or partial(network_input, spec=spec), progress or (lambda paths: paths)
     check = check or (lambda classes: None)
     published = _published(root)

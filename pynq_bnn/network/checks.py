@@ -26,14 +26,20 @@ def check_name(name: object, what: str) -> None:
     """
     fits = isinstance(name, str) and 0 < len(name) <= 200 and bool(name.strip(_JOINERS))
     need(fits, f"{what} {name!r:.80}; 1 to 200 characters fit")
-    unfit = next((c for c in str(name) if _moves_cursor(c)), None)
+    unfit = next((c for c in str(name) if moves_cursor(c)), None)
     need(unfit is None, f"{what} {ascii(name):.80} holds the character {ascii(unfit)}, which no line of text can show;"
                         " rename it")
 
 
-def _moves_cursor(character: str) -> bool:
+def moves_cursor(character: str) -> bool:
+    """Whether a character ends a line, moves the cursor of a terminal or turns its direction, or is no character."""
     kind = unicodedata.category(character)
     return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and character not in _JOINERS)
+
+
+def one_line(text: str) -> str:
+    """``text`` with what no line can show written as escapes, for messages that quote what users' files hold."""
+    return "".join(ascii(c)[1:-1] if moves_cursor(c) else c for c in text)
 
 
 def is_int(value: object, low: int, high: int) -> bool:

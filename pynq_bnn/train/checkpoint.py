@@ -57,8 +57,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     TrainError
         When it is missing, damaged, or not a checkpoint of pynq-bnn.
     """
-    if not isinstance(path, (str, Path)):
-        raise TrainError(f"a {type(path).__name__} is no checkpoint; {_WANTED}")
+    if not isinstance(path, (str, Path)) or not str(path):  # Path("") is the present folder
+        raise TrainError(f"{f'a {type(path).__name__}' if path != '' else 'an empty name'} is no checkpoint; {_WANTED}")
     path = Path(path)
     if is_dir(path):
         path = path / BEST

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..data.datasets import Dataset
-from ..errors import TrainError, first_line
+from ..errors import OutputError, TrainError, first_line
 from ..zoo.topology import Topology
 from .batches import Batches
 from .captured import CapturedStep, captures
@@ -123,6 +123,8 @@ def check_folder(out: str | Path, resume: bool) -> None:
     OutputError, TrainError
         As :func:`train`.
     """
+    if not str(out):  # Path("") is the present folder
+        raise OutputError("--out is empty; give a directory for the training")
     with training_folder(Path(out), Processes.here().first):
         if Path(out, LAST).exists() and not resume:
             raise TrainError(_ALREADY.format(out))

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import math
 import os
 import signal
@@ -231,6 +232,45 @@ def test_a_training_of_few_steps_has_the_statistics_of_its_pictures(tmp_path):
 def test_settings_out_of_range_are_named(field, value):
     with pytest.raises(TrainError, match=field):
         TrainConfig(**{field: value})
+
+
+class Stop(Exception):
+    """Stands for a kill: nothing catches it."""
+
+
+def stopped_at(count, error, monkeypatch):
+    """The ``count``-th rename of a written file raises ``error`` in place of renaming."""
+    calls, replace_file = [], os.replace
+
+    def rename(source, target):
+        calls.append(target)
+        if len(calls) == count:
+            raise error
+        replace_file(source, target)
+
+    monkeypatch.setattr("pynq_bnn.files.os.replace", rename)
+    return calls
+
+
+def test_a_stop_at_any_write_leaves_a_training_that_ends_with_the_same_weights(tmp_path, monkeypatch):
+    """By a kill and by a full disk, in turn."""
+    with monkeypatch.context() as patch:
+        writes = stopped_at(0, Stop(), patch)
+        run(tmp_path / "whole", epochs=2)
+    whole = load_checkpoint(tmp_path / "whole")
+    assert len(writes) >= 8
+    for count in range(1, len(writes) + 1):
+        out, error = tmp_path / str(count), (Stop(), OSError(errno.ENOSPC, "No space left on device"))[count % 2]
+        with monkeypatch.context() as patch:
+            stopped_at(count, error, patch)
+            with pytest.raises(Stop if isinstance(error, Stop) else OutputError):
+                run(out, epochs=2)
+        run(out, epochs=2, resume=True)
+        parts = load_checkpoint(out)
+        assert parts["epoch"] == whole["epoch"]
+        assert sorted(p.name for p in out.iterdir()) == ["best.pt", "curves.png", "history.csv", "last.pt"]
+        for name, tensor in whole["model"].items():
+            assert torch.equal(tensor, parts["model"][name]), (count, name)
 
 
 # --- which epoch is kept, what may be resumed, who may write ----------------------------------------------------
