@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.datasets import Dataset, load_dataset
-from ..errors import TrainError
+from ..errors import OutputError, TrainError
 from ..progress import progress
 from ..train.study import Row, Study, load_study
 from .making import make_config, needs_train_extra
@@ -17,6 +17,8 @@ from .making import make_config, needs_train_extra
 
 def study(arguments: argparse.Namespace) -> int:
     """Train the rows, write table and curves; status 1 where a row failed."""
+    if not arguments.out:  # Path("") is the present folder
+        raise OutputError("--out is empty; give a directory for the study")
     content = load_study(arguments.file)
     running = needs_train_extra(".train.study_run")
     table = needs_train_extra(".train.study_table")

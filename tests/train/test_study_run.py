@@ -309,7 +309,7 @@ def test_the_shipped_study_runs_through_on_a_few_pictures(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("more", "words"), [
-    ([], "is not a directory"), (["--epochs-scale", "0"], "--epochs-scale is 0.0"),
+    ([], "is not a directory"), (["--out", ""], "--out is empty"), (["--epochs-scale", "0"], "--epochs-scale is 0.0"),
     (["--seconds", "5", "--epochs-scale", "1"], "give one of them")])
 def test_a_command_that_cannot_be_meant_is_one_line(tmp_path, capsys, more, words):
     (tmp_path / "s.json").write_text(json.dumps({"rows": [{"name": "a", "network": TABLE}]}))
