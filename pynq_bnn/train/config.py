@@ -24,7 +24,7 @@ class TrainConfig:
     cutout : side of the square set to q = 0, 0 for none.
     distort : strength of random rotation, size, shear, shift and elastic distortion, for digits; 0 for none.
     pool : augmented copies of the training pictures that are made once and taken in turn, an epoch each, with a
-        teacher's answers to them; 0 augments anew in every epoch.
+        teacher's answers to them; 0 makes new ones in every epoch.
     gradient : of the sign of activations; "clipped" is 1 where |x| < 1, "approx" is 2 − 2|x| there (Bi-Real Net).
     stochastic : training draws the signs of activations at random (Courbariaux 2016, equation 2).
     shift_norm : batch norm by powers of two (Courbariaux 2016, algorithm 3).

@@ -305,7 +305,7 @@ class Run:
         if not self.processes.first:
             return
         self._save(validation_accuracy, validation_loss)
-        if not self.pace.may_tell(last=self.epoch >= self.config.epochs):
+        if not self.pace.may_print(last=self.epoch >= self.config.epochs):
             return
         log.info("%sepoch %d/%d: loss %.4f, training %.2f %%, validation %.2f %% (best %.2f %%), %.0f img/s, %s left",
                  self.label, self.epoch, self.config.epochs, loss, 100 * accuracy, 100 * validation_accuracy,

@@ -109,7 +109,7 @@ def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig, rate: float | Tensor | None = None) -> torch.optim.Optimizer:
-    """AdamW or SGD with momentum; a ``rate`` that is a tensor is read anew in every step, as a captured step needs."""
+    """AdamW or SGD with momentum; a ``rate`` that is a tensor is read in every step, as a captured step needs."""
     rate = config.lr if rate is None else rate
     tensor = isinstance(rate, Tensor)
     if config.optimizer == "adam":

@@ -41,7 +41,7 @@ class Outcome:
 
     @staticmethod
     def of(name: str, state: dict[str, Any]) -> Outcome:
-        """The outcome that a finished checkpoint tells."""
+        """The outcome in a finished checkpoint."""
         network = state["topology"].get("name", "") + (", real-valued" if state["config"].get("real") else "")
         return Outcome(name, "trained", network, state["history"][-1]["epoch"], state["epoch"],
                        state["validation_accuracy"], state.get("test_accuracy"), state.get("training_seconds"),

@@ -245,18 +245,18 @@ def test_writing_takes_a_part_of_the_time_where_epochs_are_short(monkeypatch):
     assert pace.may_write(last=False)
     with pace.writing():
         clock[0] += 1
-    told = []
+    allowed = []
     for _ in range(200):
         clock[0] += 0.5
-        told.append((pace.may_write(last=False), pace.may_tell(last=False)))
-        if told[-1][0]:
+        allowed.append((pace.may_write(last=False), pace.may_print(last=False)))
+        if allowed[-1][0]:
             with pace.writing():
                 clock[0] += 1
     # 10 s a write, of which 1 s writes; a line each 10 s.
-    assert sum(write for write, _ in told) == pytest.approx(200 * 0.5 / 9, abs=1)
-    assert sum(line for _, line in told) == pytest.approx(12, abs=2)
+    assert sum(write for write, _ in allowed) == pytest.approx(200 * 0.5 / 9, abs=1)
+    assert sum(line for _, line in allowed) == pytest.approx(12, abs=2)
     assert pace.may_write(last=True)
-    assert pace.may_tell(last=True)
+    assert pace.may_print(last=True)
     assert Pace(CPU).may_write(last=False)
 
 
