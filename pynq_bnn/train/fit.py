@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,11 @@ from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import (
     BEST,
+    CONTENT,
     LAST,
     build_model,
     check_resumable,
+    fingerprint,
     input_spec,
     load_checkpoint,
     restore_model,
@@ -39,7 +40,6 @@ from .warm import load_teacher, seen_here, warm_start
 log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
-_CONTENT = ", content "
 _ALREADY = "{} already holds a training; go on with --resume or give another --out"
 
 
@@ -131,20 +131,6 @@ def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
     return state
 
 
-def _fingerprint(data: Dataset) -> str:
-    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
-
-    Without its last part it is what checkpoints had that knew only labels.
-    """
-    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
-    if not content:
-        splits = [split for split in (data.train, data.validation) if split is not None]
-        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
-    if data.validation is not None:
-        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
-    return f"{len(data.train)} pictures, labels {labels:08x}{_CONTENT}{content}"
-
-
 class _Run:
     """State of one training: model, optimizer, epoch, history."""
 
@@ -152,7 +138,7 @@ class _Run:
                  device: torch.device, quiet: bool, split: str) -> None:
         self.topology, self.data, self.out, self.config = topology, data, out, config
         self.spec, self.fit, self.device, self.quiet = input_spec(topology, fit), fit, device, quiet
-        self.split, self.pictures, self.processes = split, _fingerprint(data), Processes.here()
+        self.split, self.pictures, self.processes = split, fingerprint(data), Processes.here()
         torch.manual_seed(config.seed)
         training, self.validation_split = split_validation(data, config.validation, config.seed, split)
         self.training = Batches(training, self.spec, config.batch, device, self.processes)
@@ -208,10 +194,10 @@ class _Run:
         """Only ``epochs`` and the place of the pictures may differ."""
         mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
         theirs["split"] = self.split  # taken from there
-        if _CONTENT in (state.get("pictures") or ""):
+        if CONTENT in (state.get("pictures") or ""):
             mine["dataset"] = theirs["dataset"]  # the name of a folder, which may have moved
         else:  # of an earlier trainer
-            mine["pictures"] = mine["pictures"].split(_CONTENT)[0]
+            mine["pictures"] = mine["pictures"].split(CONTENT)[0]
         for part in (mine, theirs):
             part["config"] = {k: v for k, v in (part["config"] or {}).items() if k != "epochs"}
         for key in mine:
