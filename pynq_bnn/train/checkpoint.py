@@ -84,6 +84,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise TrainError(f"{path} does not exist; {_WANTED}")
     _check_kind(path)
     try:
+        _check_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign files, whose error says more
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -92,7 +93,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise TrainError(f"{path} is damaged or not a checkpoint of pynq-bnn (it holds more than tensors and plain"
                          f" values, and nothing in it is run); {_ELSEWHERE}") from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-            AssertionError, OverflowError, zipfile.BadZipFile) as error:
+            AssertionError, OverflowError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         raise TrainError(f"{path} is damaged or not a checkpoint{_reason(error)}; {_WANTED}") from None
     if not isinstance(state, dict) or state.get("format") not in (FORMAT, OLD_FORMAT):
         what = " but weights of another trainer" if _holds_tensors(state) else ""
@@ -122,6 +123,16 @@ def _check_kind(path: Path) -> None:
         raise TrainError(f"{path} is a .bnn file, folded already; classify with it, or train on from it with --from")
     if path.suffix.lower() in _FOREIGN:
         raise TrainError(f"{path} is a model of {_FOREIGN[path.suffix.lower()]}, which cannot be folded; {_ELSEWHERE}")
+
+
+def _check_sums(path: Path) -> None:
+    """Torch stores a checkpoint as a zip archive with checksums, and does not look at them when it reads one."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise zipfile.BadZipFile(f"the checksum of {wrong!r:.60} does not match, copy the file again")
 
 
 def _reason(error: Exception) -> str:
