@@ -250,6 +250,10 @@ def test_what_is_there_is_evaluated_and_what_is_missing_said(capsys, tmp_path, n
     answer = json.loads(run(capsys, "evaluate", file, "--data", data, "--json")[1])
     assert answer["missing"] == ["apple", "plum"]
     assert answer["top1"] == pytest.approx(np.mean([row["label"] == "pear" for row in answers]))
+    for place in ("pear", "pear/."):
+        assert json.loads(run(capsys, "evaluate", file, "--data", data / place, "--json")[1])["top1"] == answer["top1"]
+    (data / "pear").rename(data / "melon")
+    fails(capsys, "evaluate", file, "--data", data / "melon", words="class 'melon' is none of the network's")
 
 
 def test_a_folder_of_files_that_cannot_be_read_is_said_by_classify(capsys, tmp_path, network):

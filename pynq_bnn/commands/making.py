@@ -196,5 +196,6 @@ def import_bnn_pynq(arguments: argparse.Namespace) -> int:
 def _bnn_path(name: str) -> Path:
     path = Path(name)
     if path.suffix != ".bnn":
-        raise OutputError(f"{path}: the output is a .bnn file, for example {path.stem or 'network'}.bnn")
+        example = "network" if name.startswith(".") or not path.stem else path.stem
+        raise OutputError(f"{name!r}: the output is a .bnn file, for example {example}.bnn")
     return path

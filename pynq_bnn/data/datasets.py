@@ -19,7 +19,7 @@ from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
 from ..zoo.tables import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
-from .folders import Reading, find_folders, scan_split
+from .folders import Reading, find_folders, is_class_folder, picture_paths, scan_split
 from .gtsrb import Places, cutter, find_gtsrb, scan_test, scan_training
 from .split import LAYOUTS, Split, count_words
 from .svhn import read_part, read_training
@@ -203,17 +203,18 @@ def _idx(path: Path, rank: int) -> np.ndarray:
 
 def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, progress: Callable,
                    check: Callable) -> Dataset:
-    scored = parts == "test"
-    folders, classes = find_folders(root, needs_train=not scored)
-    check(classes)
-    if scored:
-        keep = next(name for name in ("test", "validation", "train") if folders[name])
-        folders = {name: folder if name == keep else None for name, folder in folders.items()}
-    readings = {name: scan_split(folder, classes, needs_all=name == "train" and not scored)
-                for name, folder in folders.items() if folder}
+    scored, name = parts == "test", root.resolve().name or "root"
+    if scored and is_class_folder(root):
+        classes, readings = (name,), {"train": Reading([(path, 0) for path in picture_paths(root)])}
+        check(classes)
+    else:
+        folders, classes = find_folders(root, needs_train=not scored)
+        check(classes)
+        wanted = [next(split for split in ("test", "validation", "train") if folders[split])] if scored else folders
+        readings = {split: scan_split(folders[split], classes, needs_all=split == "train" and not scored)
+                    for split in wanted if folders[split]}
     if not any(reading.pairs for reading in readings.values()):
         raise DataError(f"{root} holds no picture; {LAYOUTS}")
-    name = root.resolve().name or "root"
     _tell(name, classes, {split: [label for _, label in reading.pairs] for split, reading in readings.items()})
     splits = {split: reading.read(classes, prepare, progress) for split, reading in readings.items()}
     return _dataset(name, classes, spec, splits, readings)

@@ -143,7 +143,7 @@ def _labelled(split: str, folder: Path | None) -> Path | None:
     if folder is None:
         return None
     folder = _unwrapped(folder, splits=False)
-    if not subfolders(folder) and _holds_pictures(folder):
+    if is_class_folder(folder):
         if split == "train":
             raise DataError(f"{folder} holds pictures but no class folder; {LAYOUTS}")
         log.warning("left out: %s, whose pictures have no classes", folder)
@@ -202,6 +202,11 @@ def is_picture_name(path: Path) -> bool:
     """Whether a file's suffix is one of a picture that Pillow reads."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind in Image.OPEN and kind not in _NO_PICTURES
+
+
+def is_class_folder(folder: Path) -> bool:
+    """Whether it holds pictures and no folder."""
+    return not subfolders(folder) and _holds_pictures(folder)
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data.datasets import Dataset
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
 from ..network.file import MAGIC
@@ -24,6 +26,8 @@ FORMAT = "pynq-bnn checkpoint 2"
 # Before warm starts and teachers: such a checkpoint compiles and can be started from, but its training went otherwise.
 OLD_FORMAT = "pynq-bnn checkpoint 1"
 LAST, BEST = "last.pt", "best.pt"
+# Between what earlier checkpoints noted of the pictures and what tells their content.
+CONTENT = ", content "
 _WANTED = "give the --out directory of a training by pynq-bnn train, or a checkpoint in it"
 _ELSEWHERE = f"a network trained elsewhere has to be trained again, by pynq-bnn train; else {_WANTED}"
 _FOREIGN = {".onnx": "ONNX", ".h5": "Keras", ".keras": "Keras", ".tflite": "TensorFlow Lite", ".pb": "TensorFlow",
@@ -42,6 +46,20 @@ def input_spec(topology: Topology, fit: str) -> InputSpec:
     codes = one_bit_codes() if topology.input_bits == 1 else signed_codes()
     background = 0 if fit == "digit" else 128
     return InputSpec(*topology.input_shape, codes, topology.input_bits, fit, background)
+
+
+def fingerprint(data: Dataset) -> str:
+    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
+
+    Without its last part it is what checkpoints had that knew only labels.
+    """
+    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
+    if not content:
+        splits = [split for split in (data.train, data.validation) if split is not None]
+        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
+    if data.validation is not None:
+        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
+    return f"{len(data.train)} pictures, labels {labels:08x}{CONTENT}{content}"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -66,6 +84,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise TrainError(f"{path} does not exist; {_WANTED}")
     _check_kind(path)
     try:
+        _check_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign files, whose error says more
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -74,8 +93,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise TrainError(f"{path} is damaged or not a checkpoint of pynq-bnn (it holds more than tensors and plain"
                          f" values, and nothing in it is run); {_ELSEWHERE}") from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-            AssertionError, OverflowError, zipfile.BadZipFile) as error:
-        raise TrainError(f"{path} is damaged or not a checkpoint: {_harmless(error)}; {_WANTED}") from None
+            AssertionError, OverflowError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+        raise TrainError(f"{path} is damaged or not a checkpoint{_reason(error)}; {_WANTED}") from None
     if not isinstance(state, dict) or state.get("format") not in (FORMAT, OLD_FORMAT):
         what = " but weights of another trainer" if _holds_tensors(state) else ""
         raise TrainError(f"{path} is not a checkpoint of pynq-bnn{what}; {_ELSEWHERE}")
@@ -106,10 +125,21 @@ def _check_kind(path: Path) -> None:
         raise TrainError(f"{path} is a model of {_FOREIGN[path.suffix.lower()]}, which cannot be folded; {_ELSEWHERE}")
 
 
-def _harmless(error: Exception) -> str:
-    """Why torch cannot read a file, without its advice to read it unsafely."""
+def _check_sums(path: Path) -> None:
+    """Torch stores a checkpoint as a zip archive with checksums, and does not look at them when it reads one."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise zipfile.BadZipFile(f"the checksum of {wrong!r:.60} does not match, copy the file again")
+
+
+def _reason(error: Exception) -> str:
+    """Why torch cannot read a file, where it says that to users and does not advise to read it unsafely."""
     words = first_line(error)
-    return type(error).__name__ if "weights_only" in words else words
+    said = isinstance(error, (OSError, RuntimeError, zipfile.BadZipFile)) and "weights_only" not in words
+    return f" ({words})" if said else ""
 
 
 def _holds_tensors(state: Any) -> bool:

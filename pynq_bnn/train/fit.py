@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +23,11 @@ from .batches import Batches
 from .captured import CapturedStep, captures
 from .checkpoint import (
     BEST,
+    CONTENT,
     LAST,
     build_model,
     check_resumable,
+    fingerprint,
     input_spec,
     load_checkpoint,
     restore_model,
@@ -46,7 +47,6 @@ from .warm import load_teacher, seen_here, warm_start
 log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
-_CONTENT = ", content "
 _ALREADY = "{} already holds a training; go on with --resume or give another --out"
 
 
@@ -144,20 +144,6 @@ def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
     return state
 
 
-def fingerprint(data: Dataset) -> str:
-    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
-
-    Without its last part it is what checkpoints had that knew only labels.
-    """
-    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
-    if not content:
-        splits = [split for split in (data.train, data.validation) if split is not None]
-        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
-    if data.validation is not None:
-        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
-    return f"{len(data.train)} pictures, labels {labels:08x}{_CONTENT}{content}"
-
-
 class Run:
     """State of one training: model, optimizer, epoch, history."""
 
@@ -248,10 +234,10 @@ class Run:
         """Only ``epochs`` and the place of the pictures may differ."""
         mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
         theirs["split"] = self.split  # taken from there
-        if _CONTENT in (state.get("pictures") or ""):
+        if CONTENT in (state.get("pictures") or ""):
             mine["dataset"] = theirs["dataset"]  # the name of a folder, which may have moved
         else:  # of an earlier trainer
-            mine["pictures"] = mine["pictures"].split(_CONTENT)[0]
+            mine["pictures"] = mine["pictures"].split(CONTENT)[0]
         for part in (mine, theirs):
             # An earlier version's checkpoint lacks the settings that came later.
             settings = {**TrainConfig().to_dict(), **(part["config"] or {})}

@@ -30,7 +30,7 @@ def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
     Raises
     ------
     OutputError
-        The folder cannot be made.
+        The folder cannot be made or written into.
     TrainError
         Another process trains into it.
     """
@@ -43,6 +43,8 @@ def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot make the directory {folder}: {reason}; give another --out") from None
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write into the directory {folder}; give another --out")
     lock = _lock(folder)
     try:
         yield

@@ -16,9 +16,9 @@ from ..data.datasets import Dataset
 from ..errors import OutputError, PynqBnnError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
 from ..zoo.topology import Topology, topology_from_dict
-from .checkpoint import BEST, LAST, load_checkpoint
+from .checkpoint import BEST, LAST, fingerprint, load_checkpoint
 from .config import TrainConfig
-from .fit import Run, fingerprint, memory_errors
+from .fit import Run, memory_errors
 from .lock import training_folder
 from .plan import Cost, fitting_scale, measure
 from .study import STATE, Row, Study, scaled

@@ -168,6 +168,19 @@ def test_every_flipped_byte_of_a_checkpoint_is_an_error_or_a_checkpoint(tmp_path
             assert load_checkpoint(tmp_path / "broken.pt")["format"]
 
 
+def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path):
+    run(tmp_path, epochs=1)
+    whole = (tmp_path / "best.pt").read_bytes()
+    weight = load_checkpoint(tmp_path)["model"]["head.fc.weight"].numpy().tobytes()
+    place = whole.index(weight)
+    for offset in (0, len(weight) // 2, len(weight) - 1):
+        broken = bytearray(whole)
+        broken[place + offset] ^= 0x80
+        (tmp_path / "broken.pt").write_bytes(broken)
+        with pytest.raises(TrainError, match=r"broken\.pt is damaged .*checksum"):
+            load_checkpoint(tmp_path / "broken.pt")
+
+
 def test_a_pickle_is_never_executed(tmp_path):
     class Bomb:
         def __reduce__(self):
@@ -359,6 +372,25 @@ def test_a_folder_made_for_a_training_that_cannot_begin_goes_again(tmp_path):
         train(SMALL, dataset(), tmp_path / "out", TrainConfig(epochs=1, batch=20), start=str(tmp_path / "none"),
               quiet=True, device="cpu")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_into_is_refused_before_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: not (str(place) == str(tmp_path) and mode & os.W_OK))
+    with pytest.raises(OutputError, match="cannot write into the directory"):
+        run(tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "could be written.*free some space"),
+    ("[enforce fail at inline_container.cc:747] . open file failed with strerror: Read-only file system",
+     "Read-only file system; choose another place")])
+def test_what_torch_says_of_a_failed_write_is_passed_on_in_words(tmp_path, monkeypatch, words, says):
+    def fail(state, partial):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OutputError, match=rf"cannot write .*last\.pt: .*{says}"):
+        save_checkpoint(tmp_path / "last.pt", {"epoch": 2})
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
