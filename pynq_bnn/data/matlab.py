@@ -1,8 +1,8 @@
 """Arrays of numbers in MATLAB's level 5 files (The MathWorks, "MAT-File Format"), checked before they are believed.
 
 A file is a header of 128 bytes and elements: a type and a size, 32 bits each, then the content, filled up to 8 bytes.
-An array is an element of elements: flags, dimensions, name, values. SciPy's reader crashes on some damaged files and ends
-the whole process, which a data set that was copied badly must not do.
+An array is an element of elements: flags, dimensions, name, values. SciPy's reader crashes on some damaged files and
+ends the whole process, which a data set that was copied badly must not do.
 """
 
 from __future__ import annotations
