@@ -107,9 +107,8 @@ def find_folders(root: Path, needs_train: bool) -> tuple[dict[str, Path | None],
         folders["train"] = root
     elif needs_train and folders["train"] is None:
         raise DataError(f"{root} holds {found[0].name!r} but no 'train'; {LAYOUTS}")
-    first = folders["train"] if needs_train else next(folders[name] for name in ("test", "validation", "train")
-                                                      if folders[name])
-    assert first is not None
+    first = next(folder for name in (("train",) if needs_train else ("test", "validation", "train"))
+                 if (folder := folders[name]))
     names = tuple(d.name for d in subfolders(first))
     if len(names) < (2 if needs_train else 1):
         needed = "two or more are" if needs_train else "one or more is"
