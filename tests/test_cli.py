@@ -152,6 +152,8 @@ def test_errors_are_one_line(capsys, tmp_path, mine, own_pictures):
         (["show", PHOTOS / "cat.jpg", "-o", tmp_path / "x.jpg"], "name it x.png"),
         (["show", PHOTOS / "cat.jpg", "-o", tmp_path / "folder.png"], "a folder or a device is there"),
         (["classify", tmp_path / ("x" * 300)], "File name too long"),
+        (["classify", tmp_path / "two\nlines\x1b[2J.png"], "two\\nlines\\x1b[2J.png: no such file"),
+        (["evaluate", mine, "--data", tmp_path / "two\rlines"], "two\\rlines is not a directory"),
         (["classify", PHOTOS, "--network", "x" * 300], "no network"),
         (["info", tmp_path / ("x" * 300 + ".bnn")], "cannot be read"),
         (["evaluate", mine, "--data", tmp_path / ("x" * 300)], "is not a directory"),

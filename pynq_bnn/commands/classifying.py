@@ -14,9 +14,10 @@ import numpy as np
 from ..classify.classifier import Classifier
 from ..classify.pictures import result_picture
 from ..classify.result import Result
-from ..data.folders import picture_paths
+from ..data.folders import picture_paths, skipped_files, skipped_words
 from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
+from ..network.checks import one_line
 from ..progress import progress
 
 
@@ -27,10 +28,11 @@ def classify(arguments: argparse.Namespace) -> int:
         rows = [_plain(path, result, arguments.top) for path, result in answers]
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
-        width = max((len(str(path)) for path, _ in answers), default=0)
-        for path, result in answers:
-            best = ", ".join(f"{name} {probability:.1%}" for name, probability in result.top(arguments.top))
-            print(f"{path!s:<{width}}  {result.label:<12}  {best}")
+        names = [one_line(str(path)) for path, _ in answers]
+        width = max(map(len, names), default=0)
+        for name, (_, result) in zip(names, answers):
+            best = ", ".join(f"{label} {probability:.1%}" for label, probability in result.top(arguments.top))
+            print(f"{name:<{width}}  {result.label:<12}  {best}")
     return 2 if failed else 0
 
 
@@ -55,7 +57,7 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
                 try:
                     pixels = classifier.prepare(path)
                 except ImageError as error:
-                    print(f"pynq-bnn: {error}", file=sys.stderr)
+                    print(f"pynq-bnn: {one_line(str(error))}", file=sys.stderr)
                 else:
                     readable.append(path)
                     yield pixels
@@ -72,9 +74,12 @@ def _expand(names: list[str]) -> list[Path]:
         if not is_dir(path):
             paths.append(path)
             continue
-        found = picture_paths(path)
+        found, skipped = picture_paths(path), skipped_files(path)
+        words = skipped_words(skipped) if skipped else ""
         if not found:
-            raise ImageError(f"{path}: no picture in this folder or below it")
+            raise ImageError(f"{path}: no picture in this folder or below it{words and f' ({words})'}")
+        if words:
+            print(f"pynq-bnn: {one_line(f'{path}: {words}')}", file=sys.stderr)
         paths += found
     return paths
 

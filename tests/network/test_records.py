@@ -17,7 +17,9 @@ from pynq_bnn.network import (
     Network,
     OutputSpec,
     one_bit_codes,
+    read_network,
     signed_codes,
+    write_network,
 )
 
 UNSIGNED = np.arange(256)
@@ -214,6 +216,13 @@ def test_signed_codes_are_the_pixel_minus_128_and_one_bit_codes_its_comparison()
         assert codes.tolist() == [1 if p >= threshold else -1 for p in range(256)]
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "क्\u200dष", "a\u00a0b", "広い\u3000空", "👩\u200d🚀", "\U0003fffd",
+                                  "a" * 200])
+def test_names_of_every_script_are_read_back(name):
+    named = network(last(192, 2), out=OutputSpec((name, "b"), np.ones(2), np.zeros(2)))
+    assert read_network(write_network(named)).output.classes == (name, "b")
+
+
 def test_the_largest_code_is_that_of_the_number_format():
     assert spec(codes=UNSIGNED).largest_code == 255
     assert spec(codes=UNSIGNED // 4).largest_code == 255
@@ -227,6 +236,12 @@ OUTPUTS = {
     "no class": (lambda: output(0), "0 classes"), "too many classes": (lambda: output(1025), "1025 classes"),
     "an empty class name": (lambda: OutputSpec(("",), np.ones(1), np.ones(1)), "class name"),
     "a class name of two lines": (lambda: OutputSpec(("a\nb",), np.ones(1), np.ones(1)), "class name"),
+    "a class name that turns the line round": (
+        lambda: OutputSpec(("a\u202eb",), np.ones(1), np.ones(1)), "u202e.*rename"),
+    "a class name of a file name that is no UTF-8": (
+        lambda: OutputSpec(("a\udcff",), np.ones(1), np.ones(1)), "udcff.*rename"),
+    "a class name of joiners alone": (lambda: OutputSpec(("\u200c\u200d",), np.ones(1), np.ones(1)), "class name"),
+    "a class name of 201 letters": (lambda: OutputSpec(("a" * 201,), np.ones(1), np.ones(1)), "1 to 200"),
     "a class that is a number": (lambda: OutputSpec((3,), np.ones(1), np.ones(1)), "class name"),
     "a scale too few": (lambda: OutputSpec(("a", "b"), np.ones(1), np.ones(2)), "scale"),
     "an offset too many": (lambda: OutputSpec(("a",), np.ones(1), np.ones(2)), "offset"),
