@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .backends import BACKENDS
-from .classify.classifier import BNN_PYNQ_FITS
+from .classify.preparation import BNN_PYNQ_FITS
 from .commands import classifying, judging, listing, making, measuring, watching
 from .errors import PynqBnnError
 from .network.spec import FITS

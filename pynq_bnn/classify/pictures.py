@@ -75,7 +75,7 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     width = 2 * (_SIDE + _GAP) + name_width + _BAR_WIDTH + 80 + _GAP
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
-    _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
+    _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.certainty})", _INK, _font(17))
     canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Image.LANCZOS), (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
@@ -127,7 +127,7 @@ def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
     draw.rectangle((corner[0] - 2, corner[1] - 2, corner[0] + seen.width + 1, corner[1] + seen.height + 1), _GUIDE)
     shown.paste(seen, corner)
     rate = f"{result.fps:.1f} fps" if result.fps else ""
-    return _below_banner(shown, f"{result.label} {result.confidence:.0%}", rate)
+    return _below_banner(shown, f"{result.label} {result.certainty}", rate)
 
 
 def _below_banner(picture: Image.Image, left: str, right: str) -> Image.Image:

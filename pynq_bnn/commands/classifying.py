@@ -13,11 +13,15 @@ import numpy as np
 
 from ..classify.classifier import Classifier
 from ..classify.pictures import result_picture
-from ..classify.result import Result
+from ..classify.result import BLANK, UNDECIDED, Result
 from ..data.folders import picture_paths
 from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
 from ..progress import progress
+
+
+_DOUBTS = {"": "", BLANK: "  (blank: there is nothing to see, so the answer means nothing)",
+           UNDECIDED: "  (undecided: no class reached its threshold, so the answer means nothing)"}
 
 
 def classify(arguments: argparse.Namespace) -> int:
@@ -30,7 +34,7 @@ def classify(arguments: argparse.Namespace) -> int:
         width = max((len(str(path)) for path, _ in answers), default=0)
         for path, result in answers:
             best = ", ".join(f"{name} {probability:.1%}" for name, probability in result.top(arguments.top))
-            print(f"{path!s:<{width}}  {result.label:<12}  {best}")
+            print(f"{path!s:<{width}}  {result.label:<12}  {best}{_DOUBTS[result.doubt]}")
     return 2 if failed else 0
 
 
@@ -68,6 +72,9 @@ def _expand(names: list[str]) -> list[Path]:
     """Files as they are, folders as the pictures below them."""
     paths: list[Path] = []
     for name in names:
+        if not name:
+            raise ImageError("an empty name, as an unset variable of the shell gives it; give the path of a picture"
+                             " or a folder, or . for the present folder")
         path = Path(name)
         if not is_dir(path):
             paths.append(path)
@@ -82,5 +89,5 @@ def _expand(names: list[str]) -> list[Path]:
 def _plain(path: Path, result: Result, k: int) -> dict[str, Any]:
     return {"path": str(path), "label": result.label, "index": result.index, "confidence": result.confidence,
             "top": [{"label": name, "probability": probability} for name, probability in result.top(k)],
-            "scores": result.scores.tolist(), "native_scores": result.native_scores.tolist(),
-            "logits": result.logits.tolist(), "probabilities": result.probabilities.tolist()}
+            "doubt": result.doubt, "scores": result.scores.tolist(), "probabilities": result.probabilities.tolist(),
+            "sums": result.sums.tolist(), "native_scores": result.native_scores.tolist()}

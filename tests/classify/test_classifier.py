@@ -50,9 +50,9 @@ def test_a_list_gives_a_list_and_a_batch_gives_arrays(colour, pixels):
 
 def test_result_states_softmax_label_and_top_k(colour, pixels):
     result = classify(pixels[0], colour)
-    assert result.index == int(np.argmax(result.logits))
+    assert result.index == int(np.argmax(result.scores))
     assert result.label == colour.output.classes[result.index]
-    powers = np.exp(result.logits.astype(float) / colour.output.temperature - result.logits.max())
+    powers = np.exp(result.scores.astype(float) / colour.output.temperature - result.scores.max())
     np.testing.assert_allclose(result.probabilities, powers / powers.sum(), rtol=1e-4, atol=1e-7)
     assert result.top(3)[0] == (result.label, result.confidence)
     assert [p for _, p in result.top(10)] == sorted(result.probabilities.tolist(), reverse=True)
@@ -76,7 +76,7 @@ def test_arrays_of_another_size_are_fitted_by_the_networks_rule_or_the_one_asked
         assert np.array_equal(classifier.classify(wide).scores, np.stack([r.scores for r in boxed]))
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 32, 32, 4), np.uint8), np.zeros((2, 32, 32, 3), np.float32),
+@pytest.mark.parametrize("bad", [np.zeros((2, 32, 32, 5), np.uint8), np.zeros((2, 32, 32, 3), np.float32),
                                  np.zeros((2, 0, 32, 3), np.uint8), 7, None, np.zeros((1, 1, 1, 1, 1), np.uint8),
                                  ["no such file.png"], b"bytes"])
 def test_what_is_no_picture_is_an_image_error(colour, bad):
