@@ -166,7 +166,10 @@ class _Video(Frames):
         if self._capture is None:
             raise CameraError(f"{path}: OpenCV cannot read it; it is no video, damaged, or of a kind that this OpenCV "
                               f"does not know (.mp4 and .avi are the safest)")
-        rate = self._capture.get(import_opencv().CAP_PROP_FPS)
+        cv2 = import_opencv()
+        with contextlib.suppress(AttributeError):  # OpenCV before 4.5.1
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones film sideways; OpenCV 4.11 leaves it so
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = float(rate) if 0 < rate < 1000 else 0.0  # files may say anything
         self._any = False
 

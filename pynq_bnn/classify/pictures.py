@@ -12,6 +12,8 @@ from .live import LiveResult
 from .preprocess import Picture, read_picture
 from .result import Result
 
+# Rows of one picture; many more make files that hardly any program opens.
+MAX_ROWS = 50
 _SIDE, _GAP, _BAR_HEIGHT, _BAR_WIDTH = 224, 16, 20, 200
 _GUIDE, _STRIP = "#ffb000", "#111820"
 _INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
@@ -45,7 +47,7 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
 
     Parameters
     ----------
-    items : pairs of a picture and its result
+    items : pairs of a picture and its result, up to ``MAX_ROWS``
     titles : a heading for each row
     bars : int
         Show at most this many classes, the best ones.
@@ -53,10 +55,12 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
     Raises
     ------
     ImageError
-        There is nothing to draw, or a picture cannot be read.
+        There is nothing to draw, or too much, or a picture cannot be read.
     """
     if not items:
         raise ImageError("no result to draw")
+    if len(items) > MAX_ROWS:
+        raise ImageError(f"{len(items)} results; up to {MAX_ROWS} fit one picture: draw several")
     rows = [_row(picture, result, title, bars) for (picture, result), title in zip(items, titles)]
     width = max(row.width for row in rows)
     canvas = Image.new("RGB", (width, sum(row.height for row in rows)), "white")

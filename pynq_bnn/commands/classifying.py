@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..classify.classifier import Classifier
-from ..classify.pictures import result_picture
+from ..classify.pictures import MAX_ROWS, result_picture
 from ..classify.result import BLANK, UNDECIDED, Result
 from ..data.folders import picture_paths
 from ..errors import ImageError, OutputError
@@ -39,14 +39,17 @@ def classify(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Draw every picture's row into one PNG."""
-    if Path(arguments.output).suffix.lower() != ".png":
-        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {Path(arguments.output).stem}.png")
+    """Draw every picture's row into one PNG, or into several where there are many."""
+    output = Path(arguments.output)
+    if output.suffix.lower() != ".png":
+        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {output.stem}.png")
     answers, failed = _classify_paths(arguments)
-    if answers:
-        picture = result_picture(answers, [path.name for path, _ in answers])
-        write_atomically(arguments.output, lambda partial: picture.save(partial, format="PNG"))
-        print(f"wrote {arguments.output}")
+    for number, start in enumerate(range(0, len(answers), MAX_ROWS), 1):
+        rows = answers[start:start + MAX_ROWS]
+        picture = result_picture(rows, [path.name for path, _ in rows])
+        place = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
+        write_atomically(place, lambda partial, picture=picture: picture.save(partial, format="PNG"))
+        print(f"wrote {place}")
     return 2 if failed else 0
 
 
