@@ -47,7 +47,7 @@ def strokes(digit: int, height: float, centre: Point, rng: np.random.Generator) 
 def draw(digit: int, pen: float, rng: np.random.Generator, height: float = 200, size: tuple[int, int] = (WIDTH, HEIGHT),
          ink: float = 1.0) -> np.ndarray:
     """(H, W) float coverage 0…``ink`` of a digit drawn with a round ``pen`` of so many pixels."""
-    fine = 4
+    fine = 3
     canvas = Image.new("L", (size[0] * fine, size[1] * fine), 0)
     brush = ImageDraw.Draw(canvas)
     free = [side / 2 - height * 0.55 for side in size]

@@ -26,8 +26,8 @@ _THIN, _STROKE = 0.065, 0.115
 _FINE = 160
 # A ruled line covers so much of the page's width; its slope may be up to so much.
 _LINE_SHARE, _LINE_SLOPE = 0.5, 0.06
-# It begins and ends within so much of the page's sides.
-_LINE_END = 0.06
+# It begins and ends within so much of the page's sides; smaller pages, in pixels, are cut out around a sign.
+_LINE_END, _LINED_SIDE = 0.06, 64
 
 Box = tuple[int, int, int, int]
 
@@ -83,7 +83,8 @@ def find_ink(image: Image.Image) -> Ink | None:
     if level is None:
         return None
     mask = _supported(contrast > max(_SHARE * level, _LEAST_NOISE / 1.5 * noise))
-    mask = _without_specks(_without_lines(mask))
+    faint = _supported(contrast > max(0.15 * level, _LEAST_CONTRAST, _LEAST_NOISE * noise))
+    mask = _without_specks(_without_lines(mask, faint))
     ys, xs = np.nonzero(mask)
     if not len(ys):
         return None
@@ -186,55 +187,66 @@ def _grown(mask: np.ndarray, by: int) -> np.ndarray:
 
 # --- what is not the sign ----------------------------------------------------------------------------------
 
-def _without_lines(mask: np.ndarray) -> np.ndarray:
-    """``mask`` less lines ruled across the page, level or upright; strokes that cross them stay."""
-    return _without_level_lines(_without_level_lines(mask).T).T
+def _without_lines(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
+    """``mask`` less lines ruled across the page, level or upright, which ``faint`` shows whole; strokes stay."""
+    level, upright = _level_lines(faint), _level_lines(faint.T)
+    for lines, turned in ((level, False), (upright, True)):
+        if lines is not None:
+            mask = _without_bands(mask.T, faint.T, lines).T if turned else _without_bands(mask, faint, lines)
+    return mask
 
 
-def _without_level_lines(mask: np.ndarray) -> np.ndarray:
-    height, width = mask.shape
-    ys, xs = np.nonzero(mask)
-    if not len(ys) or height < 16 or width < 16:
-        return mask
-    if not _spans(xs, width):
-        return mask
-    best, rows = 0.0, np.zeros(0)
+def _level_lines(faint: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool: bands of lines that cross the page from left to right at one slope; None where there are none."""
+    height, width = faint.shape
+    ys, xs = np.nonzero(faint)
+    if min(height, width) < _LINED_SIDE or not len(xs):
+        return None
+    if xs.min() >= _LINE_END * width or xs.max() < (1 - _LINE_END) * width:
+        return None
     margin = int(np.ceil(_LINE_SLOPE * width))
+    best, shifts, rows = 0.0, np.zeros(0, int), np.zeros(0)
     for slope in np.linspace(-_LINE_SLOPE, _LINE_SLOPE, 49):
-        level = ys - np.round(slope * xs).astype(np.int64) + margin
-        counts = np.bincount(level, minlength=height + 2 * margin)
+        shift = margin - np.round(slope * np.arange(width)).astype(np.int64)
+        counts = np.bincount(ys + shift[xs], minlength=height + 2 * margin)
         strength = float((counts.astype(float) ** 2).sum())
         if strength > best:
-            best, rows, levels = strength, counts, level
-    lines = rows >= _LINE_SHARE * width
+            best, shifts, rows = strength, shift, counts
+    # A tilted line near the upper or lower edge has only some columns on the page.
+    there = np.cumsum(np.bincount(shifts, minlength=len(rows) + 1) - np.bincount(shifts + height,
+                                                                                 minlength=len(rows) + 1))[:len(rows)]
+    lines = rows >= np.where(there > 0.9 * width, _LINE_SHARE * width, np.maximum(0.8 * there, 8))
+    whole = lines & (there > 0.9 * width)
     for end in (xs < _LINE_END * width, xs >= (1 - _LINE_END) * width):  # a line is ruled from edge to edge
-        lines &= np.convolve(np.bincount(levels[end], minlength=len(rows)) > 0, np.ones(5), "same") > 0
-    if not lines.any():
-        return mask
-    near = np.convolve(rows >= 0.25 * width, [1, 1, 1], "same") > 0
-    near &= np.convolve(lines, np.ones(5), "same") > 0
-    on_line = np.zeros_like(mask)
-    on_line[ys, xs] = near[levels]
-    thick = int(np.convolve(near, np.ones(9), "same").max())
-    if thick > max(4, 0.04 * height):
-        return mask  # as thick as a stroke of a sign that fills the page
-    rest = mask & ~on_line
-    # A stroke that crosses the line goes on above and below it.
-    padded = np.pad(rest, ((thick, thick), (0, 0)))
-    above = np.any([padded[thick - i:thick - i + height] for i in range(1, thick + 1)], axis=0)
-    below = np.any([padded[thick + i:thick + i + height] for i in range(1, thick + 1)], axis=0)
-    crossing = on_line & (above & below)
-    kept = rest | crossing
-    groups = int((np.diff(np.concatenate([[0], lines.astype(int)])) == 1).sum())
+        reached = np.bincount(ys[end] + shifts[xs[end]], minlength=len(rows)) > 0
+        whole &= np.convolve(reached, np.ones(5), "same") > 0
+    if not whole.any():
+        return None
+    near = (np.convolve(rows >= 0.25 * there, np.ones(3), "same") > 0) & (np.convolve(lines, np.ones(5), "same") > 0)
+    near &= there > 0
+    return near[np.arange(height)[:, None] + shifts[None]]
+
+
+def _without_bands(mask: np.ndarray, faint: np.ndarray, bands: np.ndarray) -> np.ndarray:
+    """``mask`` less what is as thin as most of ``faint`` in the level ``bands``; strokes on and across them stay."""
+    on_bands = faint & bands
+    thick = float(np.median(_runs(faint)[on_bands]))
+    if thick > max(3, 0.02 * len(mask)):
+        return mask  # strokes of a sign that fills the page
+    kept = mask & ~(bands & (_runs(mask) <= thick + 2))
     used = np.nonzero(kept.any(axis=1))[0]
-    if groups < 3 and len(used) and used[-1] - used[0] > 0.85 * height:
+    groups = int((np.diff(bands[:, 0].astype(int)) == 1).sum())
+    if groups < 3 and len(used) and used[-1] - used[0] > 0.85 * len(mask):
         return mask  # the bars of a Z that fills the page
     return _supported(kept)
 
 
-def _spans(xs: np.ndarray, width: int) -> bool:
-    """Whether ink reaches both sides of the page, as every ruled line does."""
-    return bool(len(xs) and xs.min() < _LINE_END * width and xs.max() >= (1 - _LINE_END) * width)
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """(H, W) for each pixel of ``mask`` how many lie above one another there without a gap, itself counted."""
+    rows = np.arange(len(mask))[:, None]
+    before = np.maximum.accumulate(np.where(mask, -1, rows), axis=0)
+    behind = np.minimum.accumulate(np.where(mask, len(mask), rows)[::-1], axis=0)[::-1]
+    return behind - before - 1
 
 
 def _without_specks(mask: np.ndarray) -> np.ndarray:
