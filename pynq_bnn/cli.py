@@ -114,7 +114,8 @@ def _add_show(commands) -> None:
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     _trace_option(parser)
-    parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png); of many pictures the rest goes into result-2.png and so on")
+    parser.add_argument("-o", "--output", default="result.png", metavar="PNG",
+                        help="where to write (result.png); of many pictures the rest goes into result-2.png and so on")
 
 
 def _add_camera(commands) -> None:

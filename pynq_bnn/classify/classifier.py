@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backends import create_backend
 from ..backends.base import Stopwatch
-from ..errors import ImageError, NetworkError
+from ..errors import NetworkError
 from ..files import file_state
 from ..network import Network
 from ..zoo import find_network

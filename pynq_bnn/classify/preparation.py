@@ -57,10 +57,7 @@ class Preparation:
 
     def many(self, pictures: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 of an array of pictures."""
-        if self._old is None or pictures.shape[1:] == self.spec.shape:
-            return fitted(pictures, self.spec)
-        made = [self._old(picture) for picture in pictures]
-        return np.stack(made) if made else np.zeros((0, *self.spec.shape), np.uint8)
+        return fitted(pictures, self.spec, self.one)
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
         """The part of ``picture`` that its pixels are made of: (left, top, right, bottom)."""

@@ -15,6 +15,8 @@ The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its ou
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -57,12 +59,15 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
     return np.asarray(image.convert(mode), np.uint8).reshape(spec.shape)
 
 
-def fitted(pictures: np.ndarray, spec: InputSpec) -> np.ndarray:
+def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
     """(N, height, width, channels) uint8 of an array of pictures, each as :func:`network_input` makes it.
 
     Parameters
     ----------
     pictures : (N, H, W, C) or (N, C, H, W) uint8, C of 1, 3 or 4
+    spec : InputSpec
+    one : callable, optional
+        What makes one picture of another size ready, instead of that function.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def fitted(pictures: np.ndarray, spec: InputSpec) -> np.ndarray:
             for number in others:
                 result[number] = network_input(result[number], spec)
         return result
-    made = [network_input(picture, spec) for picture in pictures]
+    made = [network_input(picture, spec) if one is None else one(picture) for picture in pictures]
     return np.stack(made) if made else np.zeros((0, *spec.shape), np.uint8)
 
 

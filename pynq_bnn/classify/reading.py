@@ -110,7 +110,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none or what is there cannot be read: a good picture is not refused."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001 - each version of Pillow has its own for odd metadata
+    except Exception:  # each version of Pillow has its own for odd metadata
         return 1
 
 
@@ -129,10 +129,8 @@ def _to_8_bit(image: Image.Image, what: str) -> Image.Image:
         raise ImageError(f"{what}: samples from {low:g} to {high:g}; those of a picture lie in 0…255, 0…4095 or"
                          f" 0…65535 (floats in 0…1 or 0…255). Give x = numpy.asarray(image, float) as"
                          f" ((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')")
-    if image.mode == "F":
-        scaled = finite * (255 / largest)
-    else:
-        scaled = finite.astype(np.int64) * 256 // (int(largest) + 1)
+    whole = finite.astype(np.int64) * 256 // (int(largest) + 1)
+    scaled = finite * (255 / largest) if image.mode == "F" else whole
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
 
 
@@ -148,7 +146,7 @@ def _stated_largest(image: Image.Image) -> float | None:
                 return float(value[0] if isinstance(value, tuple) else value)
         bits = tags.get(_BITS_TAG, 0)
         bits = int(bits[0] if isinstance(bits, tuple) else bits)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:
         return None
     return 2**bits - 1 if 8 < bits < 16 else None
 

@@ -100,7 +100,7 @@ def label_of(classes: tuple[str, ...], index: int) -> str:
 
 
 def batch_result(output: OutputSpec, sums: np.ndarray, blank: np.ndarray) -> BatchResult:
-    """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, the pictures without anything in them."""
+    """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, pictures with nothing to see."""
     doubts = np.where(blank, BLANK, np.where(output.undecided(sums), UNDECIDED, ""))
     return BatchResult(output.indices(sums), output.scores(sums), sums, output.probabilities(sums), output.classes,
                        doubts)

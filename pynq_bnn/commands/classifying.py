@@ -19,7 +19,6 @@ from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
 from ..progress import progress
 
-
 _DOUBTS = {"": "", BLANK: "  (blank: there is nothing to see, so the answer means nothing)",
            UNDECIDED: "  (undecided: no class reached its threshold, so the answer means nothing)"}
 

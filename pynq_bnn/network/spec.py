@@ -85,8 +85,9 @@ class InputSpec:
 class OutputSpec:
     """From the integer sums of the last layer to a class.
 
-    ``logits = sums · scale + offset`` in float32, ``probabilities = softmax(scores / temperature)``. Sums of two classes
-    cannot be compared, each class has its own scale and offset; scores can, and their first maximum is the answer.
+    ``logits = sums · scale + offset`` in float32, ``probabilities = softmax(scores / temperature)``. Sums of two
+    classes cannot be compared, for each class has its own scale and offset; scores can, and their first maximum is the
+    answer.
 
     Parameters
     ----------

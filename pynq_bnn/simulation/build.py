@@ -237,7 +237,8 @@ def _cache_folder(cache: str | Path | None) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a user without a home
         reason = getattr(error, "strerror", None) or error
         raise BackendError(f"no folder for built simulators: {cache or 'pynq-bnn in the cache folder'}: {reason}; make "
-                           f"one there that you can write to, or set XDG_CACHE_HOME to another folder") from None
+                           f"one there that you can write to, set XDG_CACHE_HOME to another, or give one as "
+                           f"Simulation(cache=...)") from None
     return folder
 
 

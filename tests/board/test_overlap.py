@@ -35,7 +35,7 @@ def classifier(device, small_network, monkeypatch):
         monkeypatch.setattr(import_module(f"pynq_bnn.classify.{module}"), name, 4)
     monkeypatch.setattr("pynq_bnn.board.resident.pack_images", noted("pack", pack_images))
     with Classifier(small_network, "overlay") as made:
-        monkeypatch.setattr(made, "_prepare", noted("prepare", made._prepare))
+        monkeypatch.setattr(made._preparation, "one", noted("prepare", made._preparation.one))
         yield made
 
 
@@ -124,13 +124,13 @@ def test_a_bad_picture_amid_a_list_leaves_the_classifier_usable(device, classifi
 
 
 def test_time_is_counted_once(classifier, photos, monkeypatch):
-    prepare = classifier._prepare
+    prepare = classifier._preparation.one
 
     def slow(photo):
         time.sleep(0.005)
         return prepare(photo)
 
-    monkeypatch.setattr(classifier, "_prepare", slow)
+    monkeypatch.setattr(classifier._preparation, "one", slow)
     classifier.classify(photos)
     timing = classifier.timing
     assert timing.images == COUNT

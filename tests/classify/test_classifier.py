@@ -111,7 +111,7 @@ def test_the_preprocessing_of_bnn_pynq_is_had_by_networks_of_its_sizes(network, 
             seen = classifier.classify(page).input_image
             assert (seen == 255).any(axis=1).all(), "28 high, without a margin"
             assert classifier.box(page) == (30, 20, 36, 60)
-            assert np.array_equal(classifier.classify(page[None, :, :, None]).scores[0], classifier.classify(page).scores)
+            assert np.array_equal(classifier.classify(page[None, :, :, None]).sums[0], classifier.classify(page).sums)
     with pytest.raises(NetworkError, match="'bnn-pynq-chars' makes pictures of 28×28×1"):
         Classifier(colour, fit="bnn-pynq-chars")
     with pytest.raises(NetworkError, match="'bnn-pynq-64' makes pictures of 32×32×3"):

@@ -209,7 +209,7 @@ def test_an_old_or_broken_verilator_is_told(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_told(tools, tmp_path):
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(BackendError, match="no folder for built simulators.*give another folder as cache"):
+        with pytest.raises(BackendError, match="no folder for built simulators.*set XDG_CACHE_HOME to another"):
             build([COPY_CORE], {}, cache=cache)
 
 
