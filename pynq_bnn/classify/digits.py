@@ -88,7 +88,7 @@ def find_ink(image: Image.Image) -> Ink | None:
     ys, xs = np.nonzero(mask)
     if not len(ys):
         return None
-    around = _grown(mask, 1)
+    around = _grown(mask)
     density = np.where(around, np.clip((contrast / level - 0.1) / 0.8, 0, 1), 0).astype(np.float32)
     return Ink(density, (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1), scale)
 
@@ -99,7 +99,6 @@ def _contrast(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     length = _length(residual)
     strongest = length >= max(np.percentile(length, 99.0), 1)
     direction = residual[strongest].sum(0) if strongest.any() else np.ones(3, np.float32)
-    # Strongest pixels that differ to both sides nearly cancel; the larger group wins.
     direction /= max(float(np.sqrt((direction ** 2).sum())), 1e-6)
     contrast = residual @ direction.astype(np.float32)
     if direction.sum() < 0:
@@ -176,13 +175,11 @@ def _supported(mask: np.ndarray) -> np.ndarray:
     return mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
 
 
-def _grown(mask: np.ndarray, by: int) -> np.ndarray:
-    """``mask`` widened by ``by`` pixels to each side."""
-    for _ in range(by):
-        padded = np.pad(mask, 1)
-        rows = padded[:-2] | padded[1:-1] | padded[2:]
-        mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-    return mask
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """``mask`` widened by a pixel to each side, corners included."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 # --- what is not the sign ----------------------------------------------------------------------------------
@@ -324,11 +321,10 @@ def stroke_width(mask: np.ndarray) -> float:
 def _rounded(mask: np.ndarray, by: int) -> np.ndarray:
     """``mask`` widened by ``by`` pixels with an octagon for a pen."""
     for turn in range(by):
-        padded = np.pad(mask, 1)
         if turn % 2:
-            rows = padded[:-2] | padded[1:-1] | padded[2:]
-            mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+            mask = _grown(mask)
         else:
-            mask = (padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1]
-                    [:, :-2] | padded[1:-1, 2:] | padded[1:-1, 1:-1])
+            padded = np.pad(mask, 1)
+            mask = (padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+                    | padded[1:-1, 1:-1])
     return mask

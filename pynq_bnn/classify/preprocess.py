@@ -160,7 +160,7 @@ def _white_on_black(pictures: np.ndarray) -> np.ndarray:
     """(N,) bool: which of (N, H, W, C) signs of the network's size are, as those of MNIST are."""
     border = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
     light = (border >= _WHITE).all(axis=2).mean(axis=1)
-    return (light < _LIGHT_SHARE) & (pictures.reshape(len(pictures), -1).max(axis=1, initial=0) >= _WHITE)
+    return (light < _LIGHT_SHARE) & (pictures.max(axis=(1, 2, 3), initial=0) >= _WHITE)
 
 
 def _digit_of_size(image: Image.Image) -> Image.Image:

@@ -11,6 +11,9 @@ import numpy as np
 from ..network import Network
 from ..zoo import TOPOLOGIES, find_network, shipped
 
+_DECISIONS = {"argmax": "the largest score, its sum by the class's scale and offset",
+              "highest_bit": "the highest class whose sum reaches its threshold"}
+
 
 def networks(arguments: argparse.Namespace) -> int:
     """List every published topology with its size; a mark says which ship trained."""
@@ -61,7 +64,8 @@ def info(arguments: argparse.Namespace) -> int:
           f"{spec.codes.max()}, other sizes by {spec.fit} on grey {spec.background}")
     for row in layers:
         print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
-    print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
+    print(f"classes  {', '.join(output.classes)} (by {_DECISIONS[output.decision]}; temperature"
+          f" {output.temperature:.3g})")
     for key, value in network.provenance.items():
         # A file may hold anything; escape what would move a terminal's cursor.
         print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{key}: {value}"))

@@ -95,6 +95,14 @@ def test_what_a_1_bit_network_cannot_see_is_blank(network):
         assert classifier.classify(pixels).doubt == ""
 
 
+@pytest.mark.parametrize("name", ["lfc-mnist", "cnv-cifar10"])
+def test_no_picture_gives_no_answer(name):
+    with Classifier(name, "cpu") as classifier:
+        empty = classifier.classify(np.zeros((0, *classifier.network.input.shape), np.uint8))
+    assert empty.sums.shape == empty.scores.shape == (0, 10)
+    assert empty.labels == empty.doubts.tolist() == []
+
+
 def test_colours_of_opencv_are_turned_round_by_the_line_that_the_docstring_states(colour, pixels):
     bgr = np.ascontiguousarray(pixels[0, :, :, ::-1])
     assert np.array_equal(classify(bgr[:, :, ::-1], colour).input_image, pixels[0])
