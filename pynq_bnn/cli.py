@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .backends import BACKENDS
-from .classify.classifier import BNN_PYNQ_FITS
+from .classify.preparation import BNN_PYNQ_FITS
 from .commands import classifying, judging, listing, making, measuring, studying, watching
 from .errors import PynqBnnError
 from .network.checks import one_line
@@ -124,7 +124,8 @@ def _add_show(commands) -> None:
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     _trace_option(parser)
-    parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png)")
+    parser.add_argument("-o", "--output", default="result.png", metavar="PNG",
+                        help="where to write (result.png); of many pictures the rest goes into result-2.png and so on")
 
 
 def _add_camera(commands) -> None:

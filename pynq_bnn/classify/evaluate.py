@@ -49,19 +49,19 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
     starts = range(0, len(split), READY_GROUP)
     answers = classifier.classify_arrays(split.images[start:start + READY_GROUP] for start in progress(starts))
     seconds = time.perf_counter() - began
-    index, logits = answers.index, answers.logits
+    index, scores = answers.index, answers.scores
     count = len(classifier.classes)
     confusion = np.zeros((count, count), np.int64)
     answered = index >= 0
     np.add.at(confusion, (labels[answered], index[answered]), 1)
     missing = tuple(classifier.classes[label] for label in sorted(set(range(count)) - set(labels.tolist())))
     return Evaluation(name, len(split), float((index == labels).mean()),
-                      float(_in_top5(logits, index, labels).mean()),
+                      float(_in_top5(scores, index, labels).mean()),
                       int((~answered).sum()), seconds, confusion, missing)
 
 
-def _in_top5(logits: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    best = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+def _in_top5(scores: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     return (best == labels[:, None]).any(axis=1) | (index == labels)
 
 

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..classify.classifier import Classifier
-from ..classify.pictures import result_picture
-from ..classify.result import Result
+from ..classify.pictures import MAX_ROWS, result_picture
+from ..classify.result import BLANK, UNDECIDED, Result
 from ..data.folders import picture_paths, skipped_files, skipped_words
 from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
 from ..network.checks import one_line
 from ..progress import progress
+
+_DOUBTS = {"": "", BLANK: "  (blank: there is nothing to see, so the answer means nothing)",
+           UNDECIDED: "  (undecided: no class reached its threshold, so the answer means nothing)"}
 
 
 def classify(arguments: argparse.Namespace) -> int:
@@ -32,19 +35,22 @@ def classify(arguments: argparse.Namespace) -> int:
         width = max(map(len, names), default=0)
         for name, (_, result) in zip(names, answers):
             best = ", ".join(f"{label} {probability:.1%}" for label, probability in result.top(arguments.top))
-            print(f"{name:<{width}}  {result.label:<12}  {best}")
+            print(f"{name:<{width}}  {result.label:<12}  {best}{_DOUBTS[result.doubt]}")
     return 2 if failed else 0
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Draw every picture's row into one PNG."""
-    if Path(arguments.output).suffix.lower() != ".png":
-        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {Path(arguments.output).stem}.png")
+    """Draw every picture's row into one PNG, or into several where there are many."""
+    output = Path(arguments.output)
+    if output.suffix.lower() != ".png":
+        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {output.stem}.png")
     answers, failed = _classify_paths(arguments)
-    if answers:
-        picture = result_picture(answers, [path.name for path, _ in answers])
-        write_atomically(arguments.output, lambda partial: picture.save(partial, format="PNG"))
-        print(f"wrote {arguments.output}")
+    for number, start in enumerate(range(0, len(answers), MAX_ROWS), 1):
+        rows = answers[start:start + MAX_ROWS]
+        picture = result_picture(rows, [path.name for path, _ in rows])
+        place = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
+        write_atomically(place, lambda partial, picture=picture: picture.save(partial, format="PNG"))
+        print(f"wrote {place}")
     return 2 if failed else 0
 
 
@@ -70,6 +76,9 @@ def _expand(names: list[str]) -> list[Path]:
     """Files as they are, folders as the pictures below them."""
     paths: list[Path] = []
     for name in names:
+        if not name:
+            raise ImageError("an empty name, as an unset variable of the shell gives it; give the path of a picture"
+                             " or a folder, or . for the present folder")
         path = Path(name)
         if not is_dir(path):
             paths.append(path)
@@ -87,5 +96,5 @@ def _expand(names: list[str]) -> list[Path]:
 def _plain(path: Path, result: Result, k: int) -> dict[str, Any]:
     return {"path": str(path), "label": result.label, "index": result.index, "confidence": result.confidence,
             "top": [{"label": name, "probability": probability} for name, probability in result.top(k)],
-            "scores": result.scores.tolist(), "native_scores": result.native_scores.tolist(),
-            "logits": result.logits.tolist(), "probabilities": result.probabilities.tolist()}
+            "doubt": result.doubt, "scores": result.scores.tolist(), "probabilities": result.probabilities.tolist(),
+            "sums": result.sums.tolist(), "native_scores": result.native_scores.tolist()}

@@ -13,6 +13,9 @@ from ..network.checks import one_line
 from ..program.fits import accelerator_refusal
 from ..zoo import TOPOLOGIES, find_network, shipped
 
+_DECISIONS = {"argmax": "the largest score, its sum by the class's scale and offset",
+              "highest_bit": "the highest class whose sum reaches its threshold"}
+
 
 def networks(arguments: argparse.Namespace) -> int:
     """List every published topology with its size; a mark says which ship trained."""
@@ -66,7 +69,8 @@ def info(arguments: argparse.Namespace) -> int:
     for row in layers:
         print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
     print(f"accelerator  {refusal or 'takes it'}")
-    print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
+    print(f"classes  {', '.join(output.classes)} (by {_DECISIONS[output.decision]}; temperature"
+          f" {output.temperature:.3g})")
     for key, value in network.provenance.items():
         # A file may hold anything; escape what would move a terminal's cursor.
         print(one_line(f"{key}: {value}"))

@@ -124,14 +124,15 @@ class _Lines:
         if self._json:
             print(json.dumps({"frame": result.number, "seconds": round(result.seconds, 3), "label": result.label,
                               "confidence": result.confidence, "fps": round(result.fps, 1),
-                              "scores": result.scores.tolist()}, ensure_ascii=False), flush=True)
+                              "doubt": result.doubt, "scores": result.scores.tolist(),
+                              "sums": result.sums.tolist()}, ensure_ascii=False), flush=True)
             return
         passed = result.seconds - self._seconds
         changed = result.label != self._label and passed >= _LEAST_SECONDS
         if self._shown and (not result.number or changed or passed >= _LINE_SECONDS):
             self._label, self._seconds = result.label, result.seconds
             rate = f"{result.fps:.1f} fps" if result.fps else ""
-            print(f"{result.seconds:8.1f} s  frame {result.number:<6} {result.label:<12} {result.confidence:4.0%}  "
+            print(f"{result.seconds:8.1f} s  frame {result.number:<6} {result.label:<12} {result.certainty:>4}  "
                   f"{rate}", flush=True)
 
 

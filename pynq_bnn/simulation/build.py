@@ -71,7 +71,7 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     assertions
         Whether assertions are checked.
     cache
-        Where libraries are kept; ``~/.cache/pynq-bnn`` where none is given.
+        Where libraries are kept; :func:`default_cache` where none is given.
     fast
         Whether the compiler optimizes; large models that run shortly are done sooner without.
 
@@ -227,16 +227,23 @@ def _key(sources: Mapping[str, bytes], flags: Sequence[str], version: str) -> st
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def default_cache() -> Path:
+    """``pynq-bnn`` in the user's folder for such files: ``$XDG_CACHE_HOME`` (where absolute, as that standard has it),
+    else ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "pynq-bnn"
+
+
 def _cache_folder(cache: str | Path | None) -> Path:
     try:
-        folder = Path.home() / ".cache" / "pynq-bnn" if cache is None else Path(cache)
+        folder = default_cache() if cache is None else Path(cache)
         folder = Path(os.path.abspath(folder))
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a user without a home
         reason = getattr(error, "strerror", None) or error
-        raise BackendError(f"no folder for built simulators: {cache or '~/.cache/pynq-bnn'}: {reason}; make one there "
-                           f"that you can write to, set HOME to another, or give one as Simulation(cache=...)"
-                           ) from None
+        raise BackendError(f"no folder for built simulators: {cache or 'pynq-bnn in the cache folder'}: {reason}; make "
+                           f"one there that you can write to, set XDG_CACHE_HOME to another, or give one as "
+                           f"Simulation(cache=...)") from None
     return folder
 
 

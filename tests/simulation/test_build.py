@@ -93,6 +93,17 @@ def test_a_library_that_was_deleted_is_built_again(compiler, tmp_path):
     assert left_over(tmp_path / "cache") == []
 
 
+def test_libraries_lie_in_the_users_folder_for_such_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for value, folder in (("", tmp_path / "home" / ".cache"), ("not/absolute", tmp_path / "home" / ".cache"),
+                          (str(tmp_path / "other"), tmp_path / "other")):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert module.default_cache() == folder / "pynq-bnn"
+    (tmp_path / "other").write_text("no folder")
+    with pytest.raises(BackendError, match="set XDG_CACHE_HOME to another"):
+        module._cache_folder(None)
+
+
 def test_a_cache_folder_may_have_spaces_in_its_name(compiler, tmp_path):
     assert build([COPY_CORE], {}, cache=tmp_path / "a b" / "c d").is_file()
 
@@ -233,7 +244,7 @@ def test_an_old_or_broken_verilator_is_told(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_told(tools, tmp_path):
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(BackendError, match=r"no folder for built simulators.*Simulation\(cache=...\)"):
+        with pytest.raises(BackendError, match="no folder for built simulators.*set XDG_CACHE_HOME to another"):
             build([COPY_CORE], {}, cache=cache)
 
 
