@@ -61,7 +61,7 @@ struct Pin {
 };
 
 // A connection as the router's search sees it: where to, and its slow delay in steps of kArcStep ns with the wire
-// that it leads to and one switch's load at the end of that.
+// that it leads to, one switch's load at the end of that, and the site pin's own delay if one is there.
 struct Arc {
     std::uint32_t node : 22, delay : 10;
 };
@@ -111,8 +111,12 @@ public:
     bool dedicated(NodeId node) const { return node_dedicated_[node] != 0; }  // clock spines and what belongs to them
     float node_resistance(NodeId node) const { return node_resistance_[node]; }
     float node_capacitance(NodeId node) const { return node_capacitance_[node]; }
-    // The input or output pin at a node, null where there is none.
-    const Pin* node_pin(NodeId node) const;
+    // The site pins that a node drives, and that drive it; null where there is none.
+    const Pin* input_pin(NodeId node) const { return pin_of(input_pin_[node]); }
+    const Pin* output_pin(NodeId node) const { return pin_of(output_pin_[node]); }
+    // Calls visit(tile, wire of its type, whether a switch leaves it) for the node's wires that switches or pins touch.
+    template <typename Visit>
+    void wires(NodeId node, Visit visit) const;
 
     // Switches.
     Span<Arc> arcs(NodeId node) const { return {arcs_.data() + arc_at_[node], arc_at_[node + 1] - arc_at_[node]}; }
@@ -121,6 +125,8 @@ public:
     // Calls visit(PipId, NodeId from) for each switch that can drive a node.
     template <typename Visit>
     void drivers(NodeId node, Visit visit) const;
+    // The search's guess of a switch's delay in ns; see Arc.
+    float arc_delay(const PipClass& pip, NodeId to) const;
     const PipClass& pip_class(PipId pip) const { return classes_[pip_class_[pip_index(pip)]]; }
     PipHow pip_how(PipId pip) const { return static_cast<PipHow>(pip_how_[pip_index(pip)]); }
     bool pip_dedicated(PipId pip) const { return pip_dedicated_[pip_index(pip)] != 0; }
@@ -129,10 +135,13 @@ public:
     // "TILE.DESTINATION.SOURCE", as the configuration bits are named.
     std::string pip_name(PipId pip) const;
 
-    std::string_view text(std::uint32_t number) const;
+    std::string_view text(std::uint32_t number) const {
+        return {text_.begin() + text_at_[number], text_at_[number + 1] - text_at_[number]};
+    }
 
 private:
-    struct File;
+    class File;
+    static constexpr std::uint16_t kReverse = 0x8000;
 
     std::uint32_t pip_index(PipId pip) const { return kind_pip_[tile_kind_[pip.tile]] + pip.pip; }
     void map_sections();
@@ -142,6 +151,10 @@ private:
     void expand_arcs();
     template <typename Visit>
     void each_arc(Visit visit) const;
+    const Pin* pin_of(std::uint32_t number) const { return number == kNone ? nullptr : pins_.begin() + number; }
+    template <typename Visit>
+    void switches(NodeId node, const std::vector<std::uint32_t>& at, const std::vector<std::uint16_t>& list,
+                  Visit visit) const;
 
     std::unique_ptr<File> file_;
     Span<char> text_;
@@ -158,17 +171,45 @@ private:
     Span<std::uint16_t> tile_kind_;
     Span<std::int16_t> tile_x_, tile_y_, tile_column_, tile_row_;
     // Nodes.
-    Span<std::uint32_t> wire_node_, node_name_, node_wire_at_, node_wire_;
+    Span<std::uint32_t> wire_node_, node_wire_at_, node_wire_, node_tile_;
     Span<float> node_resistance_, node_capacitance_;
     Span<Box> node_box_;
     Span<std::uint8_t> node_dedicated_;
     // Made when loading.
     std::unordered_map<std::string_view, TileId> tile_by_name_;
     std::unordered_map<std::string_view, SiteId> site_by_name_;
-    std::vector<std::uint32_t> into_at_, into_, out_at_, out_;  // switches by the wire of the type that they drive, leave
-    std::vector<std::uint32_t> node_pin_;
+    // Switches of a type by the wire that they drive, and by the wire that they leave; kReverse marks the other direction.
+    std::vector<std::uint32_t> into_at_, out_at_;
+    std::vector<std::uint16_t> into_, out_;
+    std::vector<std::uint32_t> input_pin_, output_pin_;
     std::vector<std::uint32_t> arc_at_;
     std::vector<Arc> arcs_;
 };
+
+template <typename Visit>
+void Device::switches(NodeId node, const std::vector<std::uint32_t>& at, const std::vector<std::uint16_t>& list,
+                      Visit visit) const {
+    for (std::uint32_t member = node_wire_at_[node]; member < node_wire_at_[node + 1]; ++member) {
+        const TileId tile = node_tile_[member];
+        const std::uint32_t wire = kind_wire_[tile_kind_[tile]] + node_wire_[member] - tile_wire_[tile];
+        for (std::uint32_t n = at[wire]; n < at[wire + 1]; ++n) {
+            visit(PipId{tile, list[n] & (kReverse - 1u), list[n] >= kReverse, 0});
+        }
+    }
+}
+
+template <typename Visit>
+void Device::wires(NodeId node, Visit visit) const {
+    for (std::uint32_t member = node_wire_at_[node]; member < node_wire_at_[node + 1]; ++member) {
+        const TileId tile = node_tile_[member];
+        const std::uint32_t local = node_wire_[member] - tile_wire_[tile], wire = kind_wire_[tile_kind_[tile]] + local;
+        visit(tile, local, out_at_[wire] != out_at_[wire + 1]);
+    }
+}
+
+template <typename Visit>
+void Device::drivers(NodeId node, Visit visit) const {
+    switches(node, into_at_, into_, [&](PipId pip) { visit(pip, pip_from(pip)); });
+}
 
 }  // namespace pnr
