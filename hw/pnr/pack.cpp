@@ -283,6 +283,7 @@ void Packer::pack_memory(CellId id) {
         Letter& letter = slice.letters[place];
         const std::string name(1, static_cast<char>('A' + place));
         letter.memory = wide ? Memory::ram32 : Memory::ram64;
+        letter.memory_cell = id;
         for (int bit = 0; bit < (wide ? 5 : 6); ++bit) letter.address[bit] = ram.at("ADDR" + name + std::to_string(bit));
         if (wide) {
             letter.data1 = ram.at("DI" + name + "0"), letter.bypass = ram.at("DI" + name + "1");
@@ -324,6 +325,7 @@ void Packer::pack_shifter(CellId id) {
     Atom atom;
     atom.needs_m = true;
     atom.letter.memory = Memory::shift16;
+    atom.letter.memory_cell = id;
     atom.letter.bypass = shifter.at("D");
     atom.letter.memory6 = shifter.at("Q");
     for (int bit = 0; bit < 4; ++bit) atom.letter.address[bit + 1] = shifter.at(indexed("A", bit));

@@ -45,6 +45,7 @@ struct Letter {
     bool carry = false;           // its LUT selects a carry
     bool carry_from_o5 = false;   // the carry's other input is O5, else AX
     Memory memory = Memory::none;
+    CellId memory_cell = kNothing;
     std::array<NetId, 6> address{kNothing, kNothing, kNothing, kNothing, kNothing, kNothing};  // at pins 1 to 6
     NetId data1 = kNothing;       // at AI; goes to O5's half of a RAM32, to all of a RAM64
     NetId memory6 = kNothing, memory5 = kNothing;  // nets that a memory's outputs drive

@@ -44,4 +44,10 @@ bool fixed_wire(const Cell& cell, std::string_view pin) {
     return cell.type == "DSP48E1" && pin.substr(0, 4) == "PCIN";
 }
 
+std::vector<std::string> idle_dsp_pins() {
+    std::vector<std::string> names{"RSTD", "CED", "CEAD", "CEALUMODE", "CEINMODE"};
+    for (int bit = 0; bit < 25; ++bit) names.push_back("D" + std::to_string(bit));
+    return names;
+}
+
 }  // namespace pnr

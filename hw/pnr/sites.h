@@ -19,4 +19,7 @@ bool invertible(const Cell& cell, std::string_view pin);
 // Whether a connection is fixed wiring between neighbours: carries within a chain, results of DSPs.
 bool fixed_wire(const Cell& cell, std::string_view pin);
 
+// Pins of a DSP that are tied within its tile where nothing uses them.
+std::vector<std::string> idle_dsp_pins();
+
 }  // namespace pnr
