@@ -63,8 +63,8 @@ def build(config: Config, mhz: float, seed: int, folder: Path, flat: bool = Fals
                               "clock": f"{mhz:g}", "seed": seed}, folder / "pnr.log")
     figures = _figures(report)
     if figures["slack_ns"] < 0:
-        raise PynqBnnError(f"the clock of {mhz:g} MHz is missed by {-figures['slack_ns']:.3f} ns ({report}); take a slower "
-                           f"CLOCK= ({1000 / figures['longest_ns']:.0f} fits), another SEED=, or a smaller size")
+        raise PynqBnnError(f"the clock of {mhz:g} MHz is missed by {-figures['slack_ns']:.3f} ns ({report}); take a "
+                           f"slower CLOCK= ({1000 / figures['longest_ns']:.0f} fits), another SEED=, or a smaller size")
     used = count(netlist.cells)
     facts = {"flow": "pnr", "seed": seed, "worst_slack_ns": round(figures["slack_ns"], 3),
              "fmax_mhz": round(1000 / figures["longest_ns"], 1), "lut": used["lut"], "ff": used["ff"],

@@ -16,13 +16,15 @@ namespace {
 
 // Of the moves these are of whole slices, and of chains and blocks.
 constexpr double kSliceMoves = 0.08, kBlockMoves = 0.04;
+// Of the moves of atoms, these go to where something is that the atom is connected to.
+constexpr double kDirected = 0.4;
 // A delay's weight is its criticality to this power.
 constexpr float kSharpness = 6;
 // Temperatures, as how much longer a net may become, and distance windows, in tiles. The start is good already, so
 // annealing begins cool enough not to lose it.
 constexpr int kRounds = 30;
 constexpr double kMovesEach = 40;  // in a round, for each object
-constexpr double kWarmest = 0.5, kColdest = 0.02, kWidest = 14, kNarrowest = 2;
+constexpr double kWarmest = 1.2, kColdest = 0.02, kWidest = 14, kNarrowest = 2;
 
 class Annealer {
 public:
@@ -70,7 +72,9 @@ private:
         cost_.undo();
         return false;
     }
-    std::int32_t slice_near(Point at);
+    std::int32_t slice_near(Point at, int reach);
+    Point neighbour(std::int32_t atom);
+    int reach() const { return std::max(1, static_cast<int>(window_)); }
     void shift(std::int32_t object, Point to) {
         if (!(cost_.at(object) == to)) shifts_.push_back({object, cost_.at(object), to});
     }
@@ -117,9 +121,8 @@ bool Annealer::try_move(double temperature) {
     return move_atom(temperature);
 }
 
-// A slice within the window around a place; -1 where there is none.
-std::int32_t Annealer::slice_near(Point at) {
-    const int reach = std::max(1, static_cast<int>(window_));
+// A slice within reach of a place; -1 where there is none.
+std::int32_t Annealer::slice_near(Point at, int reach) {
     const int columns = static_cast<int>(fabric_.columns().size());
     const int middle = static_cast<int>(fabric_.column_near(at.x)), across = std::max(1, reach / 2);
     const int column = random_.between(std::max(0, middle - across), std::min(columns - 1, middle + across));
@@ -128,9 +131,21 @@ std::int32_t Annealer::slice_near(Point at) {
     return slices.empty() ? -1 : slices[random_.below(static_cast<std::uint32_t>(slices.size()))];
 }
 
+// The place of something that the atom is connected to.
+Point Annealer::neighbour(std::int32_t atom) {
+    const Span<std::int32_t> nets = cost_.nets_of(atom);
+    if (nets.empty()) return cost_.at(atom);
+    const Span<Cost::NetPin> pins = cost_.pins(nets[random_.below(static_cast<std::uint32_t>(nets.size()))]);
+    // A net of many pins says little about where one of them should be, but its driver does.
+    const Cost::NetPin& pin = pins[pins.size() > 8 ? 0 : random_.below(static_cast<std::uint32_t>(pins.size()))];
+    const Point at = cost_.at(pin.object);
+    return {static_cast<std::int16_t>(at.x + pin.offset.x), static_cast<std::int16_t>(at.y + pin.offset.y)};
+}
+
 bool Annealer::move_atom(double temperature) {
     const auto atom = static_cast<std::int32_t>(random_.below(static_cast<std::uint32_t>(design_.atoms.size())));
-    const std::int32_t here = spots_.spot(atom), slice = slice_near(cost_.at(atom));
+    const std::int32_t here = spots_.spot(atom), slice = random_.unit() < kDirected ? slice_near(neighbour(atom), 2)
+                                                                       : slice_near(cost_.at(atom), reach());
     if (slice < 0 || slice == here >> 3) return false;
     const bool second = design_.atoms[atom].single_ff && random_.below(4) != 0;
     const std::int32_t there = 8 * slice + 2 * static_cast<std::int32_t>(random_.below(4)) + second;
@@ -159,7 +174,7 @@ bool Annealer::move_atom(double temperature) {
 
 bool Annealer::move_slice(double temperature) {
     const auto atom = static_cast<std::int32_t>(random_.below(static_cast<std::uint32_t>(design_.atoms.size())));
-    const std::int32_t here = spots_.spot(atom) >> 3, there = slice_near(place_of(here));
+    const std::int32_t here = spots_.spot(atom) >> 3, there = slice_near(place_of(here), reach());
     if (there < 0 || here == there || spots_.content(here).macro >= 0 || spots_.content(there).macro >= 0) return false;
     return permute({here, there}, {there, here}, temperature);
 }
@@ -179,7 +194,7 @@ bool Annealer::move_block(double temperature) {
 // A macro goes to other slices of a column; what was there goes where the macro was.
 bool Annealer::move_macro(std::int32_t macro, double temperature) {
     const std::int32_t here = spots_.macro_slice(macro);
-    std::int32_t there = slice_near(place_of(here));
+    std::int32_t there = slice_near(place_of(here), reach());
     if (there < 0 || there == here) return false;
     from_.clear(), to_.clear();
     std::int32_t old = here;
