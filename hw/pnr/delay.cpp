@@ -15,91 +15,82 @@ Delay operator+(const Delay& a, float rc) {
     return {a.fast_min + rc, a.fast_max + rc, a.slow_min + rc, a.slow_max + rc};
 }
 
-// One node of the net: the switch or site that drives it, and the capacitance after it.
-struct Stage {
-    NodeId node;
-    std::size_t parent;          // kRoot: driven by a site
-    const PipClass* pip;
-    float after = 0;             // fF that the wire's resistance charges, without half of the wire's own
-    Delay arrival;
-};
-constexpr std::size_t kRoot = ~std::size_t{0};
-
-class Tree {
+class Calculation {
 public:
-    Tree(const Device& device, const std::vector<RoutedPip>& pips) : device_(device) {
-        stages_.reserve(pips.size() + 1);
-        place_.reserve(pips.size() + 1);
-        for (const RoutedPip& each : pips) {
-            const std::size_t parent = find_or_add_root(each.from);
-            place_.emplace(each.to, stages_.size());
-            stages_.push_back({each.to, parent, &device.pip_class(each.pip), 0, {}});
+    Calculation(const Device& device, const std::vector<Branch>& tree) : device_(device), tree_(tree) {}
+
+    std::vector<Delay> at(const std::vector<std::uint32_t>& ends) {
+        after_.assign(tree_.size(), 0);
+        for (const std::uint32_t end : ends) {
+            if (const Pin* pin = device_.input_pin(tree_[end].node)) after_[end] += pin->capacitance;
         }
-    }
-
-    void add_pin(NodeId node) { stages_[find_or_add_root(node)].after += pin_capacitance(node); }
-
-    void settle() {
         collect_capacitance();
-        for (Stage& stage : stages_) stage.arrival = arrival(stage);
-    }
-
-    Delay at_pin(NodeId node) const {
-        const Pin* pin = device_.input_pin(node);
-        const Delay& arrival = stages_[place_.at(node)].arrival;
-        return pin ? arrival + pin->delay : arrival;
+        arrival_.resize(tree_.size());
+        for (std::size_t n = 0; n < tree_.size(); ++n) arrival_[n] = arrival(n);
+        std::vector<Delay> result;
+        result.reserve(ends.size());
+        for (const std::uint32_t end : ends) {
+            const Pin* pin = device_.input_pin(tree_[end].node);
+            result.push_back(pin ? arrival_[end] + pin->delay : arrival_[end]);
+        }
+        return result;
     }
 
 private:
-    std::size_t find_or_add_root(NodeId node) {
-        const auto [entry, added] = place_.emplace(node, stages_.size());
-        if (added) stages_.push_back({node, kRoot, nullptr, 0, {}});
-        return entry->second;
-    }
-
-    float pin_capacitance(NodeId node) const {
-        const Pin* pin = device_.input_pin(node);
-        return pin ? pin->capacitance : 0;
-    }
-
-    // What a driver of the stage's wire sees.
-    float load(const Stage& stage) const { return device_.node_capacitance(stage.node) + stage.after; }
+    // What the driver of a branch's wire sees.
+    float load(std::size_t n) const { return device_.node_capacitance(tree_[n].node) + after_[n]; }
 
     // A buffer hides what it drives from what drives it, a pass transistor does not.
     void collect_capacitance() {
-        for (std::size_t n = stages_.size(); n-- > 0;) {
-            const Stage& stage = stages_[n];
-            if (stage.parent == kRoot) continue;
-            stages_[stage.parent].after += stage.pip->pass ? load(stage) : stage.pip->capacitance;
+        for (std::size_t n = tree_.size(); n-- > 0;) {
+            if (tree_[n].parent == kNone) continue;
+            const PipClass& pip = device_.pip_class(tree_[n].pip);
+            after_[tree_[n].parent] += pip.pass ? load(n) : pip.capacitance;
         }
     }
 
-    Delay arrival(const Stage& stage) const {
-        const float wire = device_.node_resistance(stage.node) *
-                           (device_.node_capacitance(stage.node) / 2 + stage.after) * kFemto;
-        if (stage.parent != kRoot) {
-            return stages_[stage.parent].arrival + stage.pip->delay +
-                   (stage.pip->resistance * load(stage) * kFemto + wire);
+    Delay arrival(std::size_t n) const {
+        const NodeId node = tree_[n].node;
+        // Half of a wire's capacitance lies before its resistance.
+        const float wire = device_.node_resistance(node) * (device_.node_capacitance(node) / 2 + after_[n]) * kFemto;
+        if (tree_[n].parent != kNone) {
+            const PipClass& pip = device_.pip_class(tree_[n].pip);
+            return arrival_[tree_[n].parent] + pip.delay + (pip.resistance * load(n) * kFemto + wire);
         }
-        const Pin* pin = device_.output_pin(stage.node);
-        return pin ? pin->delay + (pin->resistance * load(stage) * kFemto + wire) : Delay{} + wire;
+        const Pin* pin = device_.output_pin(node);
+        return pin ? pin->delay + (pin->resistance * load(n) * kFemto + wire) : Delay{} + wire;
     }
 
     const Device& device_;
-    std::vector<Stage> stages_;  // parents before their children
-    std::unordered_map<NodeId, std::size_t> place_;
+    const std::vector<Branch>& tree_;
+    std::vector<float> after_;  // fF that a branch's wire resistance charges, without half of the wire's own
+    std::vector<Delay> arrival_;
 };
 
 }  // namespace
 
+std::vector<Delay> tree_delays(const Device& device, const std::vector<Branch>& tree,
+                               const std::vector<std::uint32_t>& ends) {
+    return Calculation(device, tree).at(ends);
+}
+
 std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips, const std::vector<NodeId>& pins) {
-    Tree tree(device, pips);
-    for (const NodeId pin : pins) tree.add_pin(pin);
-    tree.settle();
-    std::vector<Delay> result;
-    result.reserve(pins.size());
-    for (const NodeId pin : pins) result.push_back(tree.at_pin(pin));
-    return result;
+    std::vector<Branch> tree;
+    std::unordered_map<NodeId, std::uint32_t> place;
+    const auto find = [&](NodeId node) {
+        const auto [entry, added] = place.emplace(node, static_cast<std::uint32_t>(tree.size()));
+        if (added) tree.push_back({node, kNone, {}});
+        return entry->second;
+    };
+    for (const RoutedPip& each : pips) {
+        const std::uint32_t parent = find(each.from), here = find(each.to);
+        tree[here].parent = parent;
+        tree[here].pip = each.pip;
+    }
+    std::vector<std::uint32_t> ends;
+    ends.reserve(pins.size());
+    for (const NodeId pin : pins) ends.push_back(find(pin));
+    return tree_delays(device, tree, ends);
 }
 
 }  // namespace pnr

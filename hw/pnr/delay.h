@@ -8,8 +8,19 @@
 
 namespace pnr {
 
-// For each sink pin of `pins` the delay from the site that drives it, both pins' own delays included. `pips` is a tree,
-// each switch after the one that drives it. Resistance and capacitance are the same at both corners.
+// A node of a routed net, and the switch that drives it from another branch. Parents come before their children.
+struct Branch {
+    NodeId node;
+    std::uint32_t parent;  // kNone: a site drives it
+    PipId pip;
+};
+
+// For each of `ends` (numbers of branches at site pins) the delay from the site that drives the net, both pins' own
+// delays included. Resistance and capacitance are the same at both corners.
+std::vector<Delay> tree_delays(const Device& device, const std::vector<Branch>& tree,
+                               const std::vector<std::uint32_t>& ends);
+
+// The same for a Route.
 std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips, const std::vector<NodeId>& pins);
 
 }  // namespace pnr

@@ -55,7 +55,7 @@ def _prefix(sizes: Iterable[int]) -> np.ndarray:
 
 def _delay(four: Sequence[str] | None) -> tuple[float, float, float, float]:
     """The four columns. A few have their two fast values the wrong way round."""
-    fast_min, fast_max, slow_min, slow_max = map(float, four or "0000")
+    fast_min, fast_max, slow_min, slow_max = map(float, four or (0, 0, 0, 0))
     return (min(fast_min, fast_max), max(fast_min, fast_max), min(slow_min, slow_max), max(slow_min, slow_max))
 
 
@@ -79,6 +79,8 @@ class _Kind:
         fixed = self.type.fixed_pips.get(name)
         if pip["is_pseudo"] != "0":  # through a site: only BUFHCEs are let through
             return THROUGH if self.type.kind.startswith("CLK_HROW") else None
+        if self.type.kind.startswith("BRAM_") and "_CASCIN" in pip["src_wire"]:
+            return None  # an address handed on from the next block RAM: nothing here needs it, and it makes loops
         if fixed == "default":
             return STANDBY
         if name in self.features:
@@ -90,8 +92,7 @@ class _Kind:
 
     def dedicated_wires(self) -> list[int]:
         """Ends of dedicated switches; in INT tiles only their sources, since CLK pins belong to sinks."""
-        pairs = [pair for pair, dedicated in zip(zip(self.sources, self.targets, strict=True), self.dedicated, strict=True)
-                 if dedicated]
+        pairs = [pair for *pair, dedicated in zip(self.sources, self.targets, self.dedicated, strict=True) if dedicated]
         return sorted({wire for pair in pairs for wire in (pair[:1] if self.fabric else pair)})
 
     def leaving_wires(self) -> list[int]:
@@ -199,7 +200,8 @@ class Exporter:
         return result
 
     def _nodes(self) -> dict[str, np.ndarray]:
-        whole = [np.arange(size) + self.device.first_wire[tile.name] for tile, size in zip(self.tiles, self.sizes, strict=True)]
+        whole = [np.arange(size) + self.device.first_wire[tile.name]
+                 for tile, size in zip(self.tiles, self.sizes, strict=True)]
         old = self.device.node_of[np.concatenate(whole)]
         touched, leaving = self._spread(_Kind.touched_wires), self._spread(_Kind.leaving_wires)
         dedicated = self._spread(_Kind.dedicated_wires)
@@ -305,7 +307,7 @@ def _wire_load(device: Device) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write(sections: Mapping[str, np.ndarray], output: Path) -> None:
-    """The file: magic, number of sections, for each its name, place and size in bytes, then the arrays, 64-byte aligned."""
+    """The file: magic, number of sections, for each its name, place and bytes, then the arrays, 64-byte aligned."""
     entry = struct.Struct("<24sQQ")
     place = len(MAGIC) + 8 + entry.size * len(sections)
     table, parts = [], []

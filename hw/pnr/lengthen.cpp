@@ -1,0 +1,125 @@
+// After negotiation: longer ways where hold needs them.
+#include <algorithm>
+#include <cmath>
+
+#include "change.h"
+
+namespace pnr {
+namespace {
+
+constexpr int kPasses = 3;
+constexpr int kDetours = 24;     // ways round tried for one connection
+constexpr int kDetourReach = 5;  // columns and rows around the sink where they may pass
+constexpr float kSlowOverFast = 2.5f;
+
+}  // namespace
+
+// Detours for connections that are faster than hold allows.
+void Router::lengthen() {
+    float slack = update_timing();
+    index_free_nodes();
+    for (int pass = 1; pass <= kPasses; ++pass) {
+        std::size_t short_ones = 0, mended = 0;
+        Change change(*this);
+        for (const std::uint32_t net : order_) {
+            for (std::uint32_t sink = 0; sink < nets_[net].sinks.size(); ++sink) {
+                if (!too_short(net, sink)) continue;
+                ++short_ones;
+                mended += lengthen_sink(net, sink, change);
+            }
+        }
+        if (short_ones == 0) return;
+        if (pass == 1) progress_(0.95, pass_line("too short for hold", 0, static_cast<double>(short_ones), slack));
+        const float now = update_timing();
+        progress_(0.95 + 0.05 * pass / kPasses, pass_line("longer ways for hold", pass, static_cast<double>(mended), now));
+        if (mended == 0) return;
+        slack = std::min(slack, now);
+    }
+}
+
+void Router::index_free_nodes() {
+    for (NodeId node = 0; node < device_.nodes(); ++node) {
+        const NodeState& state = state_[node];
+        if (state.usage || state.owner != kNone || state.flags & (kTerminal | kClosed) || !state.type) continue;
+        places_.emplace_back(state.y * 256u + state.x, node);
+    }
+    std::sort(places_.begin(), places_.end());
+}
+
+bool Router::too_short(std::uint32_t net, std::uint32_t sink) const {
+    const float required = nets_[net].sinks[sink].required_min;
+    return required > 0 && routes_[net].delays[sink].fast_min < required + options_.hold_margin;
+}
+
+// Tries each of the pins that would do, then ways over free wires near the sink, and keeps the one with the least slow
+// delay that is long enough.
+bool Router::lengthen_sink(std::uint32_t net, std::uint32_t sink, Change& pass) {
+    const std::vector<NodeId> pins = nets_[net].sinks[sink].pins;
+    std::vector<std::pair<NodeId, NodeId>> tries;  // a node to pass (kNone: none), a pin
+    for (const NodeId pin : pins) tries.emplace_back(kNone, pin);
+    for (const NodeId via : detours(net, sink)) tries.emplace_back(via, routes_[net].pins[sink]);
+    Change before(*this);
+    before.remember(net);
+    float least = 1e9f;
+    Wiring chosen;
+    for (const auto& [via, pin] : tries) {
+        Change change(*this);
+        change.remember(net);
+        if (route_over(net, sink, via, pin) && !too_short(net, sink)) {
+            const float delay = routes_[net].delays[sink].slow_max;
+            if (delay < least) {
+                least = delay;
+                chosen = wirings_[net];
+            }
+        }
+        change.undo();
+    }
+    if (least > 1e8f) return false;
+    set_usage(net, false);
+    wirings_[net] = std::move(chosen);
+    set_usage(net, true);
+    update_delays(net);
+    pass.join(std::move(before));
+    return true;
+}
+
+bool Router::route_over(std::uint32_t net, std::uint32_t sink, NodeId via, NodeId pin) {
+    std::vector<bool> drop(nets_[net].sinks.size());
+    drop[sink] = true;
+    search_.prune(wirings_[net], drop);
+    Terms strict;
+    strict.strict = true;
+    strict.criticality = 0.5f;
+    search_.open(net, wirings_[net], nets_[net].sources);
+    const bool found = via == kNone ? search_.connect(sink, {pin}, strict) : search_.connect_over(sink, via, pin, strict);
+    search_.close();
+    if (found) update_delays(net);
+    return found;
+}
+
+// Free wires around the sink, those first that make the way longer by little.
+std::vector<NodeId> Router::detours(std::uint32_t net, std::uint32_t sink) const {
+    const NodeState& end = search_.entry(routes_[net].pins[sink]);
+    const float missing = nets_[net].sinks[sink].required_min + options_.hold_margin - routes_[net].delays[sink].fast_min;
+    std::vector<std::pair<float, NodeId>> found;
+    for (int y = end.y - kDetourReach; y <= end.y + kDetourReach; ++y) {
+        for (int x = end.x - kDetourReach; x <= end.x + kDetourReach; ++x) {
+            if (x < 0 || y < 0) continue;
+            const auto place = static_cast<std::uint32_t>(y * 256 + x);
+            auto entry = std::lower_bound(places_.begin(), places_.end(), std::make_pair(place, NodeId{0}));
+            for (; entry != places_.end() && entry->first == place; ++entry) {
+                const NodeState& state = state_[entry->second];
+                if (state.usage) continue;
+                const float there_and_back = 2 * lookahead_(state, end.x, end.y);
+                found.emplace_back(std::abs(there_and_back - kSlowOverFast * missing), entry->second);
+            }
+        }
+    }
+    const std::size_t kept = std::min<std::size_t>(found.size(), kDetours);
+    std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end());
+    std::vector<NodeId> result;
+    for (std::size_t n = 0; n < kept; ++n) result.push_back(found[n].second);
+    return result;
+}
+
+}  // namespace pnr
