@@ -29,16 +29,17 @@ public:
         for (const Saved& saved : saved_) router_.set_usage(saved.net, true);
         saved_.clear();
     }
-    // How bad the delays of the nets are together, now and before.
-    float badness_now() const {
-        float sum = 0;
-        for (const Saved& saved : saved_) sum += router_.badness(saved.net, router_.routes_[saved.net]);
-        return sum;
-    }
-    float badness_before() const {
-        float sum = 0;
-        for (const Saved& saved : saved_) sum += router_.badness(saved.net, saved.route);
-        return sum;
+    // Whether the nets' delays are better together than before, and no more of them too short for hold.
+    bool is_better() const {
+        float before = 0, now = 0;
+        std::size_t short_before = 0, short_now = 0;
+        for (const Saved& saved : saved_) {
+            before += router_.badness(saved.net, saved.route);
+            now += router_.badness(saved.net, router_.routes_[saved.net]);
+            short_before += router_.short_count(saved.net, saved.route);
+            short_now += router_.short_count(saved.net, router_.routes_[saved.net]);
+        }
+        return now < before - 1e-4f && short_now <= short_before;
     }
     // Takes over what another change remembers, keeping the older of two memories.
     void join(Change&& later) {

@@ -62,7 +62,7 @@ std::vector<Router::Candidate> Router::worst_sinks() const {
 // Routes one sink again on the terms given, and strictly those of other nets that it displaces. Keeps what is better.
 bool Router::reroute(const Candidate& candidate, const Terms& asked, Change& pass) {
     Change change(*this);
-    if (reroute_sink(candidate, asked, change) && change.badness_now() < change.badness_before() - 1e-4f) {
+    if (reroute_sink(candidate, asked, change) && change.is_better()) {
         for (const std::uint32_t net : change.nets()) mark_user(net);
         pass.join(std::move(change));
         return true;
@@ -107,7 +107,6 @@ void Router::mark_user(std::uint32_t net) {
 // In turns the worst connections take free wires, or wires of nets that have others; a pass that does not raise the
 // slack is undone.
 void Router::improve_timing() {
-    user_.assign(device_.nodes(), kNone);
     for (std::uint32_t net = 0; net < nets_.size(); ++net) mark_user(net);
     float best = update_timing();
     int stale = 0;

@@ -16,25 +16,27 @@ constexpr float kSlowOverFast = 2.5f;
 
 // Detours for connections that are faster than hold allows.
 void Router::lengthen() {
-    float slack = update_timing();
-    index_free_nodes();
     for (int pass = 1; pass <= kPasses; ++pass) {
-        std::size_t short_ones = 0, mended = 0;
-        Change change(*this);
-        for (const std::uint32_t net : order_) {
-            for (std::uint32_t sink = 0; sink < nets_[net].sinks.size(); ++sink) {
-                if (!too_short(net, sink)) continue;
-                ++short_ones;
-                mended += lengthen_sink(net, sink, change);
-            }
-        }
-        if (short_ones == 0) return;
-        if (pass == 1) progress_(0.95, pass_line("too short for hold", 0, static_cast<double>(short_ones), slack));
-        const float now = update_timing();
-        progress_(0.95 + 0.05 * pass / kPasses, pass_line("longer ways for hold", pass, static_cast<double>(mended), now));
+        update_timing();
+        const std::vector<Candidate> candidates = short_sinks();
+        if (candidates.empty()) return;
+        if (pass == 1) index_free_nodes();
+        std::size_t mended = 0;
+        for (const Candidate& each : candidates) mended += lengthen_sink(each.net, each.sink);
+        progress_(0.95 + 0.02 * pass / kPasses, "hold: " + std::to_string(candidates.size()) + " connections too short, " +
+                                                   std::to_string(mended) + " lengthened");
         if (mended == 0) return;
-        slack = std::min(slack, now);
     }
+}
+
+std::vector<Router::Candidate> Router::short_sinks() const {
+    std::vector<Candidate> result;
+    for (const std::uint32_t net : order_) {
+        for (std::uint32_t sink = 0; sink < nets_[net].sinks.size(); ++sink) {
+            if (too_short(net, sink, routes_[net])) result.push_back({net, sink, 0});
+        }
+    }
+    return result;
 }
 
 void Router::index_free_nodes() {
@@ -46,26 +48,30 @@ void Router::index_free_nodes() {
     std::sort(places_.begin(), places_.end());
 }
 
-bool Router::too_short(std::uint32_t net, std::uint32_t sink) const {
+bool Router::too_short(std::uint32_t net, std::uint32_t sink, const Route& route) const {
     const float required = nets_[net].sinks[sink].required_min;
-    return required > 0 && routes_[net].delays[sink].fast_min < required + options_.hold_margin;
+    return required > 0 && route.delays[sink].fast_min < required + options_.hold_margin;
+}
+
+std::size_t Router::short_count(std::uint32_t net, const Route& route) const {
+    std::size_t count = 0;
+    for (std::uint32_t sink = 0; sink < route.delays.size(); ++sink) count += too_short(net, sink, route);
+    return count;
 }
 
 // Tries each of the pins that would do, then ways over free wires near the sink, and keeps the one with the least slow
 // delay that is long enough.
-bool Router::lengthen_sink(std::uint32_t net, std::uint32_t sink, Change& pass) {
+bool Router::lengthen_sink(std::uint32_t net, std::uint32_t sink) {
     const std::vector<NodeId> pins = nets_[net].sinks[sink].pins;
     std::vector<std::pair<NodeId, NodeId>> tries;  // a node to pass (kNone: none), a pin
     for (const NodeId pin : pins) tries.emplace_back(kNone, pin);
     for (const NodeId via : detours(net, sink)) tries.emplace_back(via, routes_[net].pins[sink]);
-    Change before(*this);
-    before.remember(net);
     float least = 1e9f;
     Wiring chosen;
     for (const auto& [via, pin] : tries) {
         Change change(*this);
         change.remember(net);
-        if (route_over(net, sink, via, pin) && !too_short(net, sink)) {
+        if (route_over(net, sink, via, pin) && !too_short(net, sink, routes_[net])) {
             const float delay = routes_[net].delays[sink].slow_max;
             if (delay < least) {
                 least = delay;
@@ -79,7 +85,6 @@ bool Router::lengthen_sink(std::uint32_t net, std::uint32_t sink, Change& pass) 
     wirings_[net] = std::move(chosen);
     set_usage(net, true);
     update_delays(net);
-    pass.join(std::move(before));
     return true;
 }
 

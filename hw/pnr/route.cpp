@@ -28,7 +28,8 @@ std::string text(const char* format, double a, double b = 0, double c = 0, doubl
 Router::Router(const Device& device, std::vector<Net>& nets, const Options& options, const Progress& progress,
                const TimingHook& timing)
     : device_(device), nets_(nets), options_(options), progress_(progress), timing_(timing), state_(device),
-      lookahead_(state_), search_(state_, lookahead_), wirings_(nets.size()), routes_(nets.size()), boxes_(nets.size()) {
+      lookahead_(state_), search_(state_, lookahead_), wirings_(nets.size()), routes_(nets.size()), boxes_(nets.size()),
+      user_(device.nodes(), kNone) {
     check_and_reserve();
     order_nets();
 }
@@ -243,7 +244,8 @@ std::vector<Route> route(const Device& device, std::vector<Net>& nets, const Opt
     router.route_fixed();
     router.negotiate();
     if (timing) router.improve_timing();
-    if (timing) router.lengthen();
+    router.lengthen();
+    if (timing) router.improve_timing();
     return router.result();
 }
 

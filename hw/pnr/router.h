@@ -15,7 +15,7 @@ public:
 
     void route_fixed();       // constants and clocks, which then stay
     void negotiate();         // signals, until no wire has two nets
-    void improve_timing();    // the worst connections again, over what is free
+    void improve_timing();    // the worst connections again, over wires that are free or can be freed
     void lengthen();          // connections that are too short for hold
     std::vector<Route> result();
 
@@ -47,8 +47,10 @@ private:
     void mark_user(std::uint32_t net);
 
     // lengthen.cpp
-    bool too_short(std::uint32_t net, std::uint32_t sink) const;
-    bool lengthen_sink(std::uint32_t net, std::uint32_t sink, Change& pass);
+    std::vector<Candidate> short_sinks() const;
+    bool too_short(std::uint32_t net, std::uint32_t sink, const Route& route) const;
+    std::size_t short_count(std::uint32_t net, const Route& route) const;
+    bool lengthen_sink(std::uint32_t net, std::uint32_t sink);
     bool route_over(std::uint32_t net, std::uint32_t sink, NodeId via, NodeId pin);
     std::vector<NodeId> detours(std::uint32_t net, std::uint32_t sink) const;
     void index_free_nodes();
