@@ -78,6 +78,7 @@ private:
     std::vector<Box> net_box_;
     std::vector<float> net_weight_, pin_weight_, pin_cost_;
     double wires_ = 0, delays_ = 0;
+    bool started_ = false;
     // The change under way.
     std::vector<Shift> shifts_;
     std::vector<std::int32_t> touched_nets_;

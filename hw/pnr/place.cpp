@@ -23,6 +23,7 @@ constexpr float kSharpness = 6;
 // Temperatures, as how much longer a net may become, and distance windows, in tiles. The start is good already, so
 // annealing begins cool enough not to lose it.
 constexpr int kRounds = 30;
+constexpr int kTurns = 4;  // criticalities are taken again so often in a round
 constexpr double kMovesEach = 40;  // in a round, for each object
 constexpr double kWarmest = 1.2, kColdest = 0.02, kWidest = 14, kNarrowest = 2;
 
@@ -39,10 +40,14 @@ public:
         for (int round = 0; round < kRounds; ++round) {
             const double part = static_cast<double>(round) / (kRounds - 1);
             window_ = kWidest * std::pow(kNarrowest / kWidest, part);
-            cost_.restart(kSharpness);
-            // One unit is what a net of one step more costs.
-            const double unit = 0.5 / cost_.wires();
-            const double rate = anneal(static_cast<std::size_t>(moves), unit * kWarmest * std::pow(kColdest / kWarmest, part));
+            double rate = 0;
+            for (int turn = 0; turn < kTurns; ++turn) {
+                cost_.restart(kSharpness);
+                // One unit is what a net of one step more costs.
+                const double unit = 0.5 / cost_.wires();
+                rate += anneal(static_cast<std::size_t>(moves / kTurns),
+                               unit * kWarmest * std::pow(kColdest / kWarmest, part)) / kTurns;
+            }
             report((round + 1.0) / kRounds, rate);
         }
         cost_.restart(kSharpness);
@@ -105,6 +110,7 @@ void Annealer::begin() {
         cost_.set(n, fabric_.rams()[placement_.ram_place[n - objects.rams]].at);
     for (std::int32_t n = objects.dsps; n < objects.fixed; ++n)
         cost_.set(n, fabric_.dsps()[placement_.dsp_place[n - objects.dsps]].at);
+    cost_.restart(kSharpness);
     report(0, 1);
 }
 
@@ -261,7 +267,6 @@ bool Annealer::move_hard(std::vector<std::int32_t>& at, const std::vector<std::v
 }
 
 void Annealer::report(double done, double rate) {
-    cost_.restart(kSharpness);
     char line[120];
     std::snprintf(line, sizeof line, "wires %.0f, longest path %.2f ns, %.0f %% of the moves taken, window %.0f",
                   cost_.wires(), timing_.longest(), 100 * rate, window_);
