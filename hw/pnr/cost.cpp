@@ -18,6 +18,21 @@ constexpr float kLeastWeight = 1e-4f;
 // are the critical ones of the next turn.
 constexpr float kNewest = 0.4f;
 
+// Tiles with more input pins than this are hard to route to; the square of what is above costs so much wire.
+constexpr int kEasyLoad = 38;
+constexpr float kCrowding = 0.04f;
+
+int input_pins(const Design& design, const Letter& letter) {
+    std::vector<NetId> nets;
+    for (std::int32_t lut : {letter.six, letter.five})
+        if (lut >= 0) nets.insert(nets.end(), design.luts[lut].inputs.begin(), design.luts[lut].inputs.end());
+    nets.insert(nets.end(), letter.address.begin(), letter.address.end());
+    for (NetId net : {letter.bypass, letter.data1}) nets.push_back(net);
+    std::sort(nets.begin(), nets.end());
+    nets.erase(std::unique(nets.begin(), nets.end()), nets.end());
+    return static_cast<int>(std::count_if(nets.begin(), nets.end(), [](NetId net) { return net > kOne; }));
+}
+
 // How much more wire a net of many pins needs than the half perimeter of its box (Cheng, 1994, as VPR counts it).
 float crossing(std::size_t pins) {
     static constexpr float kTable[] = {1, 1, 1, 1, 1.0828f, 1.1536f, 1.2206f, 1.2823f, 1.3385f, 1.3991f, 1.4493f};
@@ -37,9 +52,21 @@ Objects::Objects(const Design& design) {
 }
 
 Cost::Cost(const Design& design, const Fabric& fabric, const DelayTable& delays, Timing& timing)
-    : design_(design), delay_table_(delays), timing_(timing), objects_(design), at_(objects_.count) {
+    : design_(design), delay_table_(delays), timing_(timing), objects_(design), at_(objects_.count),
+      rows_(fabric.rows()) {
     build_nets(fabric, timing);
     index_objects();
+    tile_load_.assign(static_cast<std::size_t>(fabric.columns().back() + 1) * rows_, 0);
+    for (const Atom& atom : design.atoms)
+        object_load_.push_back(static_cast<std::int16_t>(input_pins(design, atom.letter)));
+    for (const Macro& macro : design.macros) {
+        macro_load_.emplace_back();
+        for (const Slice& slice : macro.slices) {
+            int load = 0;
+            for (const Letter& letter : slice.letters) load += input_pins(design, letter);
+            macro_load_.back().push_back(static_cast<std::int16_t>(load));
+        }
+    }
     net_box_.resize(nets());
     pin_weight_.assign(pins_.size(), 0);
     pin_cost_.assign(pins_.size(), 0);
@@ -135,7 +162,48 @@ Box Cost::measure(std::int32_t net) const {
     return box;
 }
 
+float Cost::crowding(int load) {
+    const int above = std::max(0, load - kEasyLoad);
+    return kCrowding * static_cast<float>(above * above);
+}
+
+double Cost::crowding() const {
+    double sum = 0;
+    for (std::int16_t load : tile_load_) sum += crowding(load);
+    return sum;
+}
+
+void Cost::add_load(Point at, int load) {
+    std::int16_t& tile = tile_load_[static_cast<std::size_t>(at.x) * rows_ + at.y];
+    change_crowding_ += crowding(tile + load) - crowding(tile);
+    tile = static_cast<std::int16_t>(tile + load);
+}
+
+// Moves the object's load from its old tiles to the new ones.
+void Cost::move_load(const Shift& shift) {
+    if (shift.object < objects_.macros) {
+        add_load(shift.from, -object_load_[shift.object]);
+        add_load(shift.to, object_load_[shift.object]);
+    } else if (shift.object < objects_.rams) {
+        std::int16_t part = 0;
+        for (std::int16_t load : macro_load_[shift.object - objects_.macros]) {
+            add_load({shift.from.x, static_cast<std::int16_t>(shift.from.y + part)}, -load);
+            add_load({shift.to.x, static_cast<std::int16_t>(shift.to.y + part)}, load);
+            ++part;
+        }
+    }
+}
+
+void Cost::count_loads() {
+    std::fill(tile_load_.begin(), tile_load_.end(), std::int16_t{0});
+    for (std::int32_t n = 0; n < objects_.macros; ++n) add_load(at_[n], object_load_[n]);
+    for (std::int32_t n = objects_.macros; n < objects_.rams; ++n)
+        for (std::size_t part = 0; part < macro_load_[n - objects_.macros].size(); ++part)
+            add_load({at_[n].x, static_cast<std::int16_t>(at_[n].y + part)}, macro_load_[n - objects_.macros][part]);
+}
+
 void Cost::restart(float sharpness) {
+    count_loads();
     for (std::int32_t net = 0; net < nets(); ++net) {
         const Point from = pin_at(pins_[net_first_[net]]);
         for (const NetPin& pin : pins(net))
@@ -196,7 +264,7 @@ void Cost::touch(const Shift& shift) {
 
 double Cost::change(const std::vector<Shift>& shifts) {
     ++mark_;
-    change_wires_ = change_delays_ = 0;
+    change_wires_ = change_delays_ = change_crowding_ = 0;
     touched_nets_.clear(), touched_boxes_.clear(), touched_pins_.clear(), touched_costs_.clear();
     shifts_ = shifts;
     for (const Shift& shift : shifts) {
@@ -205,8 +273,8 @@ double Cost::change(const std::vector<Shift>& shifts) {
         for (std::int32_t n = object_first_[shift.object]; n < object_first_[shift.object + 1]; ++n)
             if (object_pins_[n] == net_first_[pins_[object_pins_[n]].net]) driver_mark_[pins_[object_pins_[n]].net] = mark_;
     }
-    for (const Shift& shift : shifts) touch(shift);
-    return (1 - kDelayShare) * change_wires_ / wires_ + kDelayShare * change_delays_ / delays_;
+    for (const Shift& shift : shifts) touch(shift), move_load(shift);
+    return (1 - kDelayShare) * (change_wires_ + change_crowding_) / wires_ + kDelayShare * change_delays_ / delays_;
 }
 
 void Cost::keep() {
@@ -215,7 +283,10 @@ void Cost::keep() {
 }
 
 void Cost::undo() {
-    for (const Shift& shift : shifts_) at_[shift.object] = shift.from;
+    for (const Shift& shift : shifts_) {
+        at_[shift.object] = shift.from;
+        move_load({shift.object, shift.to, shift.from});
+    }
 }
 
 }  // namespace pnr

@@ -33,6 +33,7 @@ public:
     void restart(float sharpness);
     double wires() const { return wires_; }
     double delays() const { return delays_; }
+    double crowding() const;
 
     // What the shifts would change, as a part of the whole cost; then keep() or undo().
     double change(const std::vector<Shift>& shifts);
@@ -66,6 +67,10 @@ private:
         return net_weight_[net] * static_cast<float>(box.x1 - box.x0 + box.y1 - box.y0);
     }
     void touch(const Shift& shift);
+    void count_loads();
+    void move_load(const Shift& shift);
+    void add_load(Point at, int load);
+    static float crowding(int load);
     void retime(std::int32_t pin);
 
     const Design& design_;
@@ -77,7 +82,11 @@ private:
     std::vector<std::int32_t> net_first_, object_first_, object_pins_, object_net_first_, object_nets_;
     std::vector<Box> net_box_;
     std::vector<float> net_weight_, pin_weight_, pin_cost_;
-    double wires_ = 0, delays_ = 0;
+    // Input pins in each tile, and those of each object (of a macro in each of its slices).
+    int rows_;
+    std::vector<std::int16_t> tile_load_, object_load_;
+    std::vector<std::vector<std::int16_t>> macro_load_;
+    double wires_ = 0, delays_ = 0, change_crowding_ = 0;
     bool started_ = false;
     // The change under way.
     std::vector<Shift> shifts_;

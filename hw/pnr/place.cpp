@@ -268,8 +268,8 @@ bool Annealer::move_hard(std::vector<std::int32_t>& at, const std::vector<std::v
 
 void Annealer::report(double done, double rate) {
     char line[120];
-    std::snprintf(line, sizeof line, "wires %.0f, longest path %.2f ns, %.0f %% of the moves taken, window %.0f",
-                  cost_.wires(), timing_.longest(), 100 * rate, window_);
+    std::snprintf(line, sizeof line, "wires %.0f and %.0f for crowded tiles, longest path %.2f ns, %.1f %% of the moves taken",
+                  cost_.wires(), cost_.crowding(), timing_.longest(), 100 * rate);
     progress_(std::clamp(done, 0.0, 1.0), line);
 }
 
