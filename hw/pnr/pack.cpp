@@ -211,22 +211,21 @@ void Packer::pack_carry_letter(Slice& slice, const Cell& carry, int place, std::
     const NetId select = std::max(carry.at(indexed("S", place)), kZero);
     const NetId data = std::max(carry.at(indexed("DI", place)), kZero);
     const CellId from = constant(select) ? kNothing : netlist_.driver(select).cell;
-    if (from >= 0 && lut_of_[from] >= 0 && !packed(from) && taken.insert(select).second) {
-        letter.six = lut_of_[from];
-    } else {
-        letter.six = pass(select);
-    }
-    std::vector<NetId> inputs = design_.luts[letter.six].inputs;
-    if (!constant(data) && std::find(inputs.begin(), inputs.end(), data) == inputs.end()) inputs.push_back(data);
     const bool starts_here = place == 0 && !constant(slice.carry_start);
-    if (inputs.size() <= 5) {
-        letter.five = pass(data);
-        letter.carry_from_o5 = true;
-    } else if (!starts_here) {
-        letter.bypass = data;
-    } else {
-        throw Error("the carry chain at " + carry.name + " needs two nets at one bypass pin");
-    }
+    // Data come by O5 where the LUT has inputs to spare, else by AX. Where the chain's first carry needs AX, a LUT of six
+    // inputs stays outside and its output passes the one here.
+    const auto spares = [&](const Lut& lut) {
+        const bool among = std::find(lut.inputs.begin(), lut.inputs.end(), data) != lut.inputs.end();
+        return lut.inputs.size() + (constant(data) || among ? 0 : 1) <= 5;
+    };
+    const bool usable = from >= 0 && lut_of_[from] >= 0 && !packed(from);
+    if (usable && (!starts_here || spares(design_.luts[lut_of_[from]])) && taken.insert(select).second)
+        letter.six = lut_of_[from];
+    else
+        letter.six = pass(select);
+    letter.carry_from_o5 = spares(design_.luts[letter.six]);
+    if (letter.carry_from_o5) letter.five = pass(data);
+    else letter.bypass = data;
     if (starts_here) letter.bypass = slice.carry_start;
 }
 
