@@ -74,7 +74,8 @@ std::vector<Delay> tree_delays(const Device& device, const std::vector<Branch>& 
     return Calculation(device, tree).at(ends);
 }
 
-std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips, const std::vector<NodeId>& pins) {
+std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips,
+                              const std::vector<NodeId>& pins) {
     std::vector<Branch> tree;
     std::unordered_map<NodeId, std::uint32_t> place;
     const auto find = [&](NodeId node) {

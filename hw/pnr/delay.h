@@ -21,6 +21,7 @@ std::vector<Delay> tree_delays(const Device& device, const std::vector<Branch>& 
                                const std::vector<std::uint32_t>& ends);
 
 // The same for a Route.
-std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips, const std::vector<NodeId>& pins);
+std::vector<Delay> net_delays(const Device& device, const std::vector<RoutedPip>& pips,
+                              const std::vector<NodeId>& pins);
 
 }  // namespace pnr

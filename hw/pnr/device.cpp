@@ -129,7 +129,8 @@ void Device::index_pips() {
         for (std::uint32_t kind = 0; kind < kind_name_.size(); ++kind) {
             for (std::uint32_t pip = kind_pip_[kind]; pip < kind_pip_[kind + 1]; ++pip) {
                 const auto local = static_cast<std::uint16_t>(pip - kind_pip_[kind]);
-                const std::uint32_t from = kind_wire_[kind] + pip_source_[pip], to = kind_wire_[kind] + pip_target_[pip];
+                const std::uint32_t from = kind_wire_[kind] + pip_source_[pip];
+                const std::uint32_t to = kind_wire_[kind] + pip_target_[pip];
                 visit(from, to, local);
                 if (pip_both_[pip]) visit(to, from, static_cast<std::uint16_t>(local | kReverse));
             }
@@ -266,7 +267,8 @@ NodeId Device::pip_to(PipId pip) const {
 
 std::string Device::pip_name(PipId pip) const {
     const std::uint32_t index = pip_index(pip), first = kind_wire_[tile_kind_[pip.tile]];
-    std::string source(text(wire_name_[first + pip_source_[index]])), target(text(wire_name_[first + pip_target_[index]]));
+    std::string source(text(wire_name_[first + pip_source_[index]]));
+    std::string target(text(wire_name_[first + pip_target_[index]]));
     if (pip.reverse) source.swap(target);
     return std::string(tile_name(pip.tile)) + "." + target + "." + source;
 }

@@ -178,7 +178,7 @@ private:
     // Made when loading.
     std::unordered_map<std::string_view, TileId> tile_by_name_;
     std::unordered_map<std::string_view, SiteId> site_by_name_;
-    // Switches of a type by the wire that they drive, and by the wire that they leave; kReverse marks the other direction.
+    // Switches of a type by the wire that they drive, and by the wire that they leave; kReverse marks the other way.
     std::vector<std::uint32_t> into_at_, out_at_;
     std::vector<std::uint16_t> into_, out_;
     std::vector<std::uint32_t> input_pin_, output_pin_;

@@ -105,8 +105,8 @@ void Router::mark_user(std::uint32_t net) {
 }
 
 // In turns the worst connections take free wires, or wires of nets that have others; a pass that does not raise the
-// slack is undone.
-void Router::improve_timing() {
+// slack is undone. `from` and `to` are the progress before and after.
+void Router::improve_timing(double from, double to) {
     for (std::uint32_t net = 0; net < nets_.size(); ++net) mark_user(net);
     float best = update_timing();
     int stale = 0;
@@ -122,7 +122,7 @@ void Router::improve_timing() {
             changed += reroute(candidate, asked, change);
         }
         const float slack = update_timing();
-        progress_(0.85 + 0.1 * pass / options_.timing_passes,
+        progress_(from + (to - from) * pass / options_.timing_passes,
                   pass_line("shorter ways", pass, static_cast<double>(changed), slack));
         stale = slack > best + kWorthwhile ? 0 : stale + 1;
         if (slack < best) {

@@ -15,18 +15,20 @@ constexpr float kSlowOverFast = 2.5f;
 }  // namespace
 
 // Detours for connections that are faster than hold allows.
-void Router::lengthen() {
+bool Router::lengthen() {
     for (int pass = 1; pass <= kPasses; ++pass) {
         update_timing();
         const std::vector<Candidate> candidates = short_sinks();
-        if (candidates.empty()) return;
+        if (candidates.empty()) return pass > 1;
         if (pass == 1) index_free_nodes();
         std::size_t mended = 0;
         for (const Candidate& each : candidates) mended += lengthen_sink(each.net, each.sink);
-        progress_(0.95 + 0.02 * pass / kPasses, "hold: " + std::to_string(candidates.size()) + " connections too short, " +
-                                                   std::to_string(mended) + " lengthened");
-        if (mended == 0) return;
+        progress_(0.95 + 0.02 * pass / kPasses, std::to_string(candidates.size()) +
+                                                    " connections too short for hold, " + std::to_string(mended) +
+                                                    " lengthened");
+        if (mended == 0) break;
     }
+    return true;
 }
 
 std::vector<Router::Candidate> Router::short_sinks() const {
@@ -96,16 +98,18 @@ bool Router::route_over(std::uint32_t net, std::uint32_t sink, NodeId via, NodeI
     strict.strict = true;
     strict.criticality = 0.5f;
     search_.open(net, wirings_[net], nets_[net].sources);
-    const bool found = via == kNone ? search_.connect(sink, {pin}, strict) : search_.connect_over(sink, via, pin, strict);
+    const bool found = via == kNone ? search_.connect(sink, {pin}, strict)
+                                    : search_.connect_over(sink, via, pin, strict);
     search_.close();
     if (found) update_delays(net);
     return found;
 }
 
-// Free wires around the sink, those first that make the way longer by little.
+// Free wires around the sink, those first that make the way longer by about what is missing.
 std::vector<NodeId> Router::detours(std::uint32_t net, std::uint32_t sink) const {
     const NodeState& end = search_.entry(routes_[net].pins[sink]);
-    const float missing = nets_[net].sinks[sink].required_min + options_.hold_margin - routes_[net].delays[sink].fast_min;
+    const float missing =
+        nets_[net].sinks[sink].required_min + options_.hold_margin - routes_[net].delays[sink].fast_min;
     std::vector<std::pair<float, NodeId>> found;
     for (int y = end.y - kDetourReach; y <= end.y + kDetourReach; ++y) {
         for (int x = end.x - kDetourReach; x <= end.x + kDetourReach; ++x) {

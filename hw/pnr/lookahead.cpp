@@ -20,7 +20,8 @@ TileId middle(const Device& device, std::string_view kind) {
     const auto distance = [&](TileId tile) {
         return std::abs(2 * device.column(tile) - x0 - x1) + std::abs(2 * device.row(tile) - y0 - y1);
     };
-    const auto best = std::min_element(all.begin(), all.end(), [&](TileId a, TileId b) { return distance(a) < distance(b); });
+    const auto nearer = [&](TileId a, TileId b) { return distance(a) < distance(b); };
+    const auto best = std::min_element(all.begin(), all.end(), nearer);
     return best == all.end() ? kNone : *best;
 }
 

@@ -1,7 +1,9 @@
 // How far a node is from a tile: the least delay that wires alone can need, by kind of wire and distance.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "state.h"
@@ -23,10 +25,13 @@ private:
     static constexpr float kStep = 0.0125f;
     static constexpr std::uint8_t kFar = 255;
 
-    static int clip(int distance, int limit) { return distance < -limit ? -limit : distance > limit ? limit : distance; }
+    // Beyond the table each column and row counts what it takes by the longest wires.
+    static constexpr float kColumnDelay = 0.07f, kRowDelay = 0.03f;
+
+    static int clip(int distance, int limit) { return std::clamp(distance, -limit, limit); }
     static float beyond(int dx, int dy) {
-        const int far_x = (dx < 0 ? -dx : dx) - kColumns, far_y = (dy < 0 ? -dy : dy) - kRows;
-        return (far_x > 0 ? 0.07f * static_cast<float>(far_x) : 0.f) + (far_y > 0 ? 0.03f * static_cast<float>(far_y) : 0.f);
+        const int far_x = std::max(std::abs(dx) - kColumns, 0), far_y = std::max(std::abs(dy) - kRows, 0);
+        return kColumnDelay * static_cast<float>(far_x) + kRowDelay * static_cast<float>(far_y);
     }
     std::size_t place(unsigned type, int dx, int dy) const {
         const int column = clip(dx, kColumns) + kColumns, row = clip(dy, kRows) + kRows;

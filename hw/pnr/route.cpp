@@ -40,7 +40,8 @@ void Router::check_and_reserve() {
         wirings_[net].ends.assign(nets_[net].sinks.size(), kNone);
         routes_[net].pins.assign(nets_[net].sinks.size(), kNone);
         routes_[net].delays.resize(nets_[net].sinks.size());
-        if ((is_signal(net) || nets_[net].kind == Kind::clock) && nets_[net].sources.empty() && !nets_[net].sinks.empty()) {
+        const bool constant = nets_[net].kind == Kind::ground || nets_[net].kind == Kind::supply;
+        if (!constant && nets_[net].sources.empty() && !nets_[net].sinks.empty()) {
             throw Error("net " + nets_[net].name + " has sinks and no source");
         }
         for (const Sink& sink : nets_[net].sinks) {
@@ -67,7 +68,9 @@ void Router::order_nets() {
         for (const Sink& sink : nets_[net].sinks) include(search_.entry(sink.pins.front()));
         if (is_signal(net) && !nets_[net].sinks.empty()) order_.push_back(net);
     }
-    const auto span = [&](std::uint32_t net) { return boxes_[net].x1 - boxes_[net].x0 + boxes_[net].y1 - boxes_[net].y0; };
+    const auto span = [&](std::uint32_t net) {
+        return boxes_[net].x1 - boxes_[net].x0 + boxes_[net].y1 - boxes_[net].y0;
+    };
     std::stable_sort(order_.begin(), order_.end(), [&](auto a, auto b) { return span(a) > span(b); });
 }
 
@@ -118,7 +121,8 @@ bool Router::route_open_sinks(std::uint32_t net, const Terms* given) {
     for (std::uint32_t n = 0; n < sinks.size(); ++n) {
         if (wirings_[net].ends[n] == kNone) open.push_back(n);
     }
-    std::stable_sort(open.begin(), open.end(), [&](auto a, auto b) { return sinks[a].criticality > sinks[b].criticality; });
+    std::stable_sort(open.begin(), open.end(),
+                     [&](auto a, auto b) { return sinks[a].criticality > sinks[b].criticality; });
     search_.open(net, wirings_[net], nets_[net].sources);
     for (const std::uint32_t sink : open) {
         Terms asked = given ? *given : terms(net, sinks[sink]);
@@ -185,7 +189,8 @@ void Router::negotiate() {
         std::size_t sinks = 0;
         for (const std::uint32_t net : order_) {
             sinks += round == 1 ? nets_[net].sinks.size() : drop_contested(net);
-            if (std::find(wirings_[net].ends.begin(), wirings_[net].ends.end(), kNone) == wirings_[net].ends.end()) continue;
+            const std::vector<std::uint32_t>& ends = wirings_[net].ends;
+            if (std::find(ends.begin(), ends.end(), kNone) == ends.end()) continue;
             route_open_sinks(net);
             update_delays(net);
         }
@@ -232,7 +237,8 @@ std::vector<Route> Router::result() {
         const std::vector<Branch>& tree = wirings_[net].tree;
         routes_[net].pips.clear();
         for (const Branch& branch : tree) {
-            if (branch.parent != kNone) routes_[net].pips.push_back({tree[branch.parent].node, branch.node, branch.pip});
+            if (branch.parent == kNone) continue;
+            routes_[net].pips.push_back({tree[branch.parent].node, branch.node, branch.pip});
         }
     }
     return std::move(routes_);
@@ -243,9 +249,9 @@ std::vector<Route> route(const Device& device, std::vector<Net>& nets, const Opt
     Router router(device, nets, options, progress, timing);
     router.route_fixed();
     router.negotiate();
-    if (timing) router.improve_timing();
-    router.lengthen();
-    if (timing) router.improve_timing();
+    if (timing) router.improve_timing(0.85, 0.95);
+    // Detours may have taken time from other connections.
+    if (router.lengthen() && timing) router.improve_timing(0.97, 1);
     return router.result();
 }
 

@@ -12,8 +12,8 @@ namespace pnr {
 enum class Kind : std::uint8_t { signal, clock, ground, supply };
 
 struct Sink {
-    // The nodes of site pins that would do: one, or the inputs of a LUT that can be exchanged. The router takes one, and
-    // no two sinks the same. Repeating a set for several sinks is how exchanges are offered.
+    // The nodes of site pins that would do: one, or the inputs of a LUT that can be exchanged. The router takes one,
+    // and no two sinks the same. Repeating a set for several sinks is how exchanges are offered.
     std::vector<NodeId> pins;
     float criticality = 0;    // 0 to 1; the timing hook may change it between rounds
     float required_min = 0;   // ns of fast_min that the connection must not be below (hold)
@@ -47,8 +47,8 @@ struct Options {
 // How far a step is (0 to 1), and a line about it.
 using Progress = std::function<void(double done, const std::string& line)>;
 
-// Called between rounds with the delays of all connections. It may change `criticality` and `required_min` of the sinks
-// and returns the worst setup slack in ns, which the router tries to raise at the end.
+// Called between rounds with `pins` and `delays` of all connections (`pips` come with the result). It may change
+// `criticality` and `required_min` of the sinks and returns the worst setup slack in ns, which the router raises.
 using TimingHook = std::function<float(std::vector<Net>& nets, const std::vector<Route>& routes)>;
 
 // Routes all nets; the result has one Route a net, in their order. The same input gives the same result.

@@ -15,8 +15,8 @@ public:
 
     void route_fixed();       // constants and clocks, which then stay
     void negotiate();         // signals, until no wire has two nets
-    void improve_timing();    // the worst connections again, over wires that are free or can be freed
-    void lengthen();          // connections that are too short for hold
+    void improve_timing(double from, double to);  // the worst connections again, over wires that are free or can be
+    bool lengthen();          // connections that are too short for hold; whether there were any
     std::vector<Route> result();
 
 private:

@@ -207,7 +207,9 @@ void Search::prune(Wiring& wiring, const std::vector<bool>& drop) {
     std::vector<std::uint32_t> number(wiring.tree.size(), kNone);
     for (std::size_t sink = 0; sink < wiring.ends.size(); ++sink) {
         if (drop[sink]) wiring.ends[sink] = kNone;
-        for (std::uint32_t n = wiring.ends[sink]; n != kNone && number[n] == kNone; n = wiring.tree[n].parent) number[n] = 0;
+        for (std::uint32_t n = wiring.ends[sink]; n != kNone && number[n] == kNone; n = wiring.tree[n].parent) {
+            number[n] = 0;
+        }
     }
     std::uint32_t kept = 0;
     for (std::uint32_t n = 0; n < wiring.tree.size(); ++n) {

@@ -66,26 +66,27 @@ void State::mark_terminal() {
 }
 
 void State::ways_in(NodeId pin, std::vector<NodeId>& ways) const {
-    const std::size_t first = ways.size();
-    const auto known = [&](NodeId node) {
-        return std::find(ways.begin() + static_cast<std::ptrdiff_t>(first), ways.end(), node) != ways.end();
-    };
+    const auto first = static_cast<std::ptrdiff_t>(ways.size());
     ways.push_back(pin);
     NodeId entry = kNone;
-    for (std::size_t level = first, end = ways.size(); level < end && entry == kNone; level = end, end = ways.size()) {
+    std::vector<NodeId> level{pin};
+    while (!level.empty()) {
         std::vector<NodeId> before;
-        for (std::size_t n = level; n < end; ++n) {
-            device_.drivers(ways[n], [&](PipId, NodeId from) {
+        for (const NodeId node : level) {
+            device_.drivers(node, [&](PipId, NodeId from) {
                 if (nodes_[from].flags & kTerminal) before.push_back(from);
-                else if (!(nodes_[from].flags & kClosed)) entry = ways[n];
+                else if (!(nodes_[from].flags & kClosed)) entry = node;
             });
         }
         if (entry != kNone) break;
+        level.clear();
         for (const NodeId node : before) {
-            if (!known(node)) ways.push_back(node);
+            if (std::find(ways.begin() + first, ways.end(), node) != ways.end()) continue;
+            ways.push_back(node);
+            level.push_back(node);
         }
     }
-    if (entry != kNone && ways.back() != entry) std::swap(*std::find(ways.begin() + static_cast<std::ptrdiff_t>(first), ways.end(), entry), ways.back());
+    if (entry != kNone) std::iter_swap(std::find(ways.begin() + first, ways.end(), entry), ways.end() - 1);
 }
 
 void State::reserve(NodeId pin, std::uint32_t net) {

@@ -35,8 +35,8 @@ public:
     const NodeState& operator[](NodeId node) const { return nodes_[node]; }
     std::uint32_t new_search() { return ++search_; }
 
-    // The shortest ways into a pin: the pin and the terminal nodes before it, back to those that others lead to. The pin
-    // comes first, the node by which most ways enter last. Longer ways (cascades of block RAMs) are left out.
+    // The shortest ways into a pin: the pin and the terminal nodes before it, back to those that others lead to. The
+    // pin comes first, a node by which others enter last. Longer ways are left out.
     void ways_in(NodeId pin, std::vector<NodeId>& ways) const;
 
     // Keeps the nodes that are the only way to a pin for one net.

@@ -1,7 +1,9 @@
-// The router on nets from a text, for test_pnr_route.py: pnr_route DEVICE NETS [ROUNDS [HOLD_MARGIN]].
+// The router on nets from a text, for test_pnr_route.py: pnr_route DEVICE NETS [ROUNDS [HOLD_MARGIN [PERIOD]]].
 //
+// With a period, each connection is a path of its own: its slack is the period less its slow delay.
 // NETS: "net KIND NAME", then "from SITE PIN" and "to CRITICALITY REQUIRED_MIN SITE PIN...". Result: "net NAME", then
 // "pip FEATURE" and "sink PIN's NODE, its four delays in ns".
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -44,6 +46,19 @@ static std::vector<Net> read(const Device& device, const char* path) {
     return nets;
 }
 
+static float slack(std::vector<Net>& nets, const std::vector<Route>& routes, float period) {
+    float worst = 0;
+    for (const Route& route : routes) {
+        for (const Delay& delay : route.delays) worst = std::max(worst, delay.slow_max);
+    }
+    for (std::size_t net = 0; net < nets.size(); ++net) {
+        for (std::size_t sink = 0; sink < nets[net].sinks.size(); ++sink) {
+            nets[net].sinks[sink].criticality = routes[net].delays[sink].slow_max / worst;
+        }
+    }
+    return period - worst;
+}
+
 int main(int count, char** words) {
     try {
         const Device device(words[1]);
@@ -51,9 +66,16 @@ int main(int count, char** words) {
         Options options;
         if (count > 3) options.rounds = std::atoi(words[3]);
         if (count > 4) options.hold_margin = std::strtof(words[4], nullptr);
-        const auto routes = route(device, nets, options, [](double done, const std::string& line) {
+        TimingHook timing;
+        if (count > 5) {
+            timing = [period = std::strtof(words[5], nullptr)](auto& all, const auto& routed) {
+                return slack(all, routed, period);
+            };
+        }
+        const Progress progress = [](double done, const std::string& line) {
             std::fprintf(stderr, "%3.0f %% %s\n", 100 * done, line.c_str());
-        });
+        };
+        const auto routes = route(device, nets, options, progress, timing);
         for (std::size_t net = 0; net < nets.size(); ++net) {
             std::printf("net %s\n", nets[net].name.c_str());
             for (const RoutedPip& pip : routes[net].pips) std::printf("pip %s\n", device.pip_name(pip.pip).c_str());
