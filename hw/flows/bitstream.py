@@ -13,17 +13,18 @@ from pynq_bnn.network import Network, load_network, save_network
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.schedule import schedule
 
-from . import openxc7, tools, vivado
+from . import openxc7, pnr, tools, vivado
 from .built import Built
 from .netlist import HW
 from .overlay import OVERLAYS, install
 
-FLOWS = ("vivado", "openxc7")
+FLOWS = ("vivado", "openxc7", "pnr")
 INSTALL = """\
 no tools that make a bitstream were found. One of these builds it:
   FLOW=vivado   AMD Vivado 2020.1 or later (ML Standard is free of charge); put vivado on the search path
   FLOW=openxc7  pip install pyosys; nextpnr-xilinx and Project X-Ray from the openXC7 project, with
                 CHIPDB=xc7z020clg400-1's chip database and PRJXRAY_DB=the zynq7 folder of its bit database
+  FLOW=pnr      pip install pyosys; place and route of this repository, which needs make and a C++17 compiler
 Without them work: make lint, make synth, make sim; and everything of pynq-bnn that needs no board."""
 
 
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)}; the one whose tools are there")
     parser.add_argument("--clock", type=_megahertz, default=100.0, help="MHz (100)")
     parser.add_argument("--seed", type=int, default=1, help="of place and route (1)")
-    parser.add_argument("--flat", action="store_true", help="openxc7: dissolve modules first, for small sizes")
+    parser.add_argument("--flat", action="store_true", help="openxc7 and pnr: dissolve modules first, for small sizes")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="size, for example LANES=4")
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=COMMAND", help="a tool or database")
     parser.add_argument("--model", help="checkpoint or .bnn that goes beside the bitstream")
@@ -95,6 +96,8 @@ def choose_flow(asked: str, variables: dict[str, str]) -> str:
     """
     if asked and asked not in FLOWS:
         raise PynqBnnError(f"no FLOW={asked}; {' or '.join(FLOWS)} fits")
+    if asked == "pnr":
+        return asked
     program = variables.get("VIVADO") or "vivado"
     has_vivado = bool(tools.find(program))
     if asked == "vivado" and not has_vivado:
@@ -133,6 +136,8 @@ def run_flow(flow: str, config: Config, options: argparse.Namespace, variables: 
     print(f"{flow}: {config}, {options.clock:g} MHz; logs and reports in {folder}", flush=True)
     if flow == "vivado":
         return vivado.build(config, options.clock, folder, tools.find(variables.get("VIVADO") or "vivado") or [])
+    if flow == "pnr":
+        return pnr.build(config, options.clock, options.seed, folder, options.flat)
     return openxc7.build(config, options.clock, options.seed, folder, openxc7.find_tools(variables),
                          options.flat)
 
