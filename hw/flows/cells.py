@@ -1,7 +1,7 @@
 """A Yosys netlist as plain text for ``hw/pnr``: one line a cell, parameter and pin.
 
-Nets are numbers; 0 and 1 are the constants. LUTs are reduced on the way: an input that is constant, equal to another, or
-without influence has no pin.
+Nets are numbers; 0 and 1 are the constants. LUTs are reduced on the way: an input that is constant, equal to another,
+or without influence has no pin.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def split_carries(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
     return result
 
 
-def _next_bit(cells: dict[str, Mapping[str, Any]], name: str, place: int, users: Mapping[Bit, list[tuple[str, str, int]]],
-              fresh: Iterator[int]) -> tuple[Mapping[str, Any], int]:
+def _next_bit(cells: dict[str, Mapping[str, Any]], name: str, place: int,
+              users: Mapping[Bit, list[tuple[str, str, int]]], fresh: Iterator[int]) -> tuple[Mapping[str, Any], int]:
     """The CARRY4 and the bit in it that follow a bit of a chain; made where there is none."""
     if place < 3:
         return cells[name], place + 1

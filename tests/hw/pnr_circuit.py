@@ -93,8 +93,8 @@ class RandomCircuit:
         zero: list[Any] = ["0"]
         address = 9 if wide else 12
         low = ["0"] * (15 - address)
-        ports: dict[str, list[Any]] = {f"{name}": zero for name in ("RSTRAMARSTRAM", "RSTRAMB", "RSTREGARSTREG", "RSTREGB",
-                                                                    "REGCEAREGCE", "REGCEB")}
+        idle = ("RSTRAMARSTRAM", "RSTRAMB", "RSTREGARSTREG", "RSTREGB", "REGCEAREGCE", "REGCEB")
+        ports: dict[str, list[Any]] = dict.fromkeys(idle, zero)
         ports |= {"CLKARDCLK": [self.clock], "CLKBWRCLK": [self.clock], "ENARDEN": ["1"], "ENBWREN": ["1"],
                   "ADDRARDADDR": [*low, *self.pick(address), "0"], "ADDRBWRADDR": [*low, *self.pick(address), "0"],
                   "DIADI": self.pick(32) if wide else [*self.pick(8), *zero * 24],
@@ -113,8 +113,9 @@ class RandomCircuit:
                                        "RSTM": ["0"], "CEA2": self.pick(1), "RSTA": self.pick(1), "CEP": ["1"],
                                        "RSTP": ["0"]}
         used = {"MREG": 1, "AREG": registers, "ACASCREG": registers, "PREG": registers}
-        others = dict.fromkeys(("ADREG", "ALUMODEREG", "BREG", "BCASCREG", "CARRYINREG", "CARRYINSELREG", "CREG", "DREG",
-                                "INMODEREG", "OPMODEREG"), 0)
+        unused = ("ADREG", "ALUMODEREG", "BREG", "BCASCREG", "CARRYINREG", "CARRYINSELREG", "CREG", "DREG", "INMODEREG",
+                  "OPMODEREG")
+        others = dict.fromkeys(unused, 0)
         self.cell("dsp", "DSP48E1", ports, {"P": self.nets(48)}, USE_DPORT="FALSE", USE_SIMD="ONE48",
                   **{name: f"{value:032b}" for name, value in (used | others).items()})
 
