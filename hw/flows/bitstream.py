@@ -18,14 +18,7 @@ from .built import Built
 from .netlist import HW
 from .overlay import OVERLAYS, install
 
-FLOWS = ("vivado", "openxc7", "pnr")
-INSTALL = """\
-no tools that make a bitstream were found. One of these builds it:
-  FLOW=vivado   AMD Vivado 2020.1 or later (ML Standard is free of charge); put vivado on the search path
-  FLOW=openxc7  pip install pyosys; nextpnr-xilinx and Project X-Ray from the openXC7 project, with
-                CHIPDB=xc7z020clg400-1's chip database and PRJXRAY_DB=the zynq7 folder of its bit database
-  FLOW=pnr      pip install pyosys; place and route of this repository, which needs make and a C++17 compiler
-Without them work: make lint, make synth, make sim; and everything of pynq-bnn that needs no board."""
+FLOWS = ("pnr", "openxc7", "vivado")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bitstream", description=__doc__)
-    parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)}; the one whose tools are there")
+    parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)} (pnr)")
     parser.add_argument("--clock", type=_megahertz, default=100.0, help="MHz (100)")
     parser.add_argument("--seed", type=int, default=1, help="of place and route (1)")
     parser.add_argument("--flat", action="store_true", help="openxc7 and pnr: dissolve modules first, for small sizes")
@@ -87,29 +80,24 @@ def _sizes(pairs: Sequence[str]) -> dict[str, int]:
 
 
 def choose_flow(asked: str, variables: dict[str, str]) -> str:
-    """The flow that was asked for, else the first whose tools are there.
+    """The flow that was asked for, else ``pnr``, which needs nothing that PyPI and a compiler do not give.
 
     Raises
     ------
     PynqBnnError
-        There is no such flow, its tools are missing, or no flow's are there.
+        There is no such flow, or its tools are missing; names them all.
     """
-    if asked and asked not in FLOWS:
-        raise PynqBnnError(f"no FLOW={asked}; {' or '.join(FLOWS)} fits")
-    if asked == "pnr":
-        return asked
+    flow = asked or "pnr"
+    if flow not in FLOWS:
+        raise PynqBnnError(f"no FLOW={asked}; {', '.join(FLOWS[:-1])} or {FLOWS[-1]} fits")
     program = variables.get("VIVADO") or "vivado"
-    has_vivado = bool(tools.find(program))
-    if asked == "vivado" and not has_vivado:
+    if flow == "vivado" and not tools.find(program):
         raise PynqBnnError(f"FLOW=vivado: {program} is not there; source Vivado's settings64.sh, or set VIVADO=")
-    if asked == "openxc7":
+    if flow == "openxc7":
         openxc7.find_tools(variables)
-    if asked or has_vivado:
-        return asked or "vivado"
-    if not tools.find(variables.get("NEXTPNR") or openxc7.TOOLS["NEXTPNR"]):
-        raise PynqBnnError(INSTALL)
-    openxc7.find_tools(variables)
-    return "openxc7"
+    if flow == "pnr":
+        pnr.find_compiler()
+    return flow
 
 
 def read_model(name: str, config: Config) -> Network:

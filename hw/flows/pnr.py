@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -26,6 +27,24 @@ from .openxc7 import yosys_version
 SOURCES = HW / "pnr"
 
 
+def find_compiler() -> str:
+    """The C++ compiler, once all is there that this flow needs.
+
+    Raises
+    ------
+    PynqBnnError
+        There is no Yosys, make or C++ compiler.
+    """
+    compiler = os.environ.get("CXX") or "g++"
+    missing = [name for name in ("make", compiler) if not shutil.which(name)]
+    if missing:
+        raise PynqBnnError(f"FLOW=pnr needs {' and '.join(missing)}: a C++17 compiler (g++ or clang++, CXX= names "
+                           f"another) and make; on Debian and Ubuntu, apt install build-essential")
+    if importlib.util.find_spec("pyosys") is None:
+        raise PynqBnnError("FLOW=pnr needs Yosys, which is a Python package: pip install pyosys")
+    return compiler
+
+
 def compile_program(folder: Path) -> Path:
     """The program, compiled into ``folder`` where it is not yet.
 
@@ -34,11 +53,7 @@ def compile_program(folder: Path) -> Path:
     PynqBnnError
         There is no make or C++ compiler, or it fails.
     """
-    compiler = os.environ.get("CXX") or "g++"
-    missing = [name for name in ("make", compiler) if not shutil.which(name)]
-    if missing:
-        raise PynqBnnError(f"FLOW=pnr needs {' and '.join(missing)}: a C++17 compiler (g++ or clang++, CXX= names "
-                           f"another) and make; on Debian and Ubuntu, apt install build-essential")
+    compiler = find_compiler()
     tools.run(["make", "-C", SOURCES, f"CXX={compiler}", f"BUILD={folder.resolve()}"], folder.parent / "compile.log")
     return folder / "pnr"
 
