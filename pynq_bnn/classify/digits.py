@@ -41,10 +41,10 @@ class Ink:
     box: Box
     scale: int
 
-    @property
-    def picture_box(self) -> Box:
-        """``box`` in pixels of the picture."""
-        return tuple(side * self.scale for side in self.box)
+    def picture_box(self, size: tuple[int, int]) -> Box:
+        """``box`` in pixels of the picture, which is of ``size``."""
+        left, top, right, bottom = (side * self.scale for side in self.box)
+        return left, top, min(right, size[0]), min(bottom, size[1])
 
 
 def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -144,14 +144,14 @@ def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
             return _middle(image.size, spec.width / spec.height)
         if spec.fit == "digit":
             ink = find_ink(image)
-            return (0, 0, width, height) if ink is None else ink.picture_box
+            return (0, 0, width, height) if ink is None else ink.picture_box(image.size)
     return 0, 0, width, height
 
 
 def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
     """The largest centred part of ``size`` whose width is ``ratio`` times its height."""
     width, height = size
-    inner = (width, round(width / ratio)) if width < height * ratio else (round(height * ratio), height)
+    inner = (width, max(1, round(width / ratio))) if width < height * ratio else (max(1, round(height * ratio)), height)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     return left, top, left + inner[0], top + inner[1]
 

@@ -53,21 +53,27 @@ def read_picture(picture: Picture, background: int = 255) -> Image.Image:
     if isinstance(picture, (str, Path)):
         return _from_path(Path(picture), background)
     if all(hasattr(picture, name) for name in ("read", "seek", "tell")):
-        return _from_file(picture, background, str(getattr(picture, "name", "the stream")))
+        return _from_file(picture, background, _printable(str(getattr(picture, "name", "the stream"))))
     hint = "; for the bytes of a file: io.BytesIO(data)" if isinstance(picture, (bytes, bytearray, memoryview)) else ""
     raise ImageError(f"a picture is a path, a binary stream, a PIL image or a uint8 array, not"
                      f" {type(picture).__name__}{hint}")
 
 
 def _from_path(path: Path, background: int) -> Image.Image:
+    name = _printable(str(path))
     try:
         if not path.is_file():
-            raise ImageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'};"
+            raise ImageError(f"{name}: {'is a folder' if path.is_dir() else 'no such file'};"
                              " give the path of a picture")
         with open(path, "rb") as file:
-            return _from_file(file, background, str(path))
+            return _from_file(file, background, name)
     except _DECODER_ERRORS as error:
-        raise ImageError(f"{path}: not a readable picture ({first_line(error)})") from None
+        raise ImageError(f"{name}: not a readable picture ({first_line(error)})") from None
+
+
+def _printable(name: str) -> str:
+    """``name`` on one line, whatever a file system allows in it."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
 def _from_file(file: BinaryIO, background: int, what: str) -> Image.Image:

@@ -122,7 +122,7 @@ def test_the_ink_lies_where_it_was_drawn_and_ruled_lines_are_none_of_it():
         expected = np.array((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
         for times in (1, 4):
             larger = Image.fromarray(page).resize((page.shape[1] * times, page.shape[0] * times), Image.BICUBIC)
-            box = np.array(find_ink(larger).picture_box) / times
+            box = np.array(find_ink(larger).picture_box(larger.size)) / times
             assert np.abs(box - expected).max() <= 3, (kind, times, box, expected)
 
 
