@@ -340,7 +340,7 @@ def _region(text: str) -> tuple[int, int, int, int]:
     try:
         x0, y0, x1, y1 = map(int, text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no region; four numbers X0,Y0,X1,Y1 are, as 26,0,37,52") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no region; that is four numbers, as 26,0,37,52") from None
     return x0, y0, x1, y1
 
 
