@@ -14,9 +14,9 @@ constexpr double kDelayShare = 0.5;
 constexpr std::size_t kLargeNet = 8;
 // Connections that weigh less than this are not looked at.
 constexpr float kLeastWeight = 1e-4f;
-// A weight follows what is critical now by this part: else paths that were shortened are forgotten at once, grow, and
-// are the critical ones of the next turn.
-constexpr float kNewest = 0.4f;
+// A weight rises at once to what is critical now, but falls by this part alone: else paths that were shortened would be
+// forgotten, grow, and be the critical ones of the next turn.
+constexpr float kNewest = 0.15f;
 
 // Tiles with more input pins than this are hard to route to; the square of what is above costs so much wire.
 constexpr int kEasyLoad = 38;
@@ -218,14 +218,13 @@ void Cost::restart(float sharpness) {
         for (std::int32_t pin = net_first_[net]; pin < net_first_[net + 1]; ++pin) {
             if (pins_[pin].connection < 0) continue;
             const float now = std::pow(timing_.criticality(pins_[pin].connection), sharpness);
-            const float weight = started_ ? (1 - kNewest) * pin_weight_[pin] + kNewest * now : now;
+            const float weight = std::max(now, (1 - kNewest) * pin_weight_[pin] + kNewest * now);
             pin_weight_[pin] = weight < kLeastWeight ? 0 : weight;
             pin_cost_[pin] = pin_weight_[pin] * delay_table_(from, pin_at(pins_[pin]));
             delays_ += pin_cost_[pin];
         }
     }
     if (delays_ <= 0) delays_ = 1;
-    started_ = true;
 }
 
 void Cost::retime(std::int32_t pin) {

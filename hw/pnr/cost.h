@@ -87,7 +87,6 @@ private:
     std::vector<std::int16_t> tile_load_, object_load_;
     std::vector<std::vector<std::int16_t>> macro_load_;
     double wires_ = 0, delays_ = 0, change_crowding_ = 0;
-    bool started_ = false;
     // The change under way.
     std::vector<Shift> shifts_;
     std::vector<std::int32_t> touched_nets_;

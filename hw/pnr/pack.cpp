@@ -122,7 +122,7 @@ std::int32_t Packer::control_of(CellId ff) {
     if (reset < 0) reset = kZero;
     NetId enable = about.at("CE");
     if (enable < 0) enable = kOne;
-    const Control control{about.at("C"), enable, reset, asynchronous && reset != kZero};
+    const Control control{about.at("C"), enable, reset, asynchronous};
     const auto key = std::make_tuple(control.clock, control.enable, control.reset, control.asynchronous);
     const auto [place, made] = control_index_.emplace(key, static_cast<std::int32_t>(design_.controls.size()));
     if (made) design_.controls.push_back(control);

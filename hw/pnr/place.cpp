@@ -23,7 +23,7 @@ constexpr float kSharpness = 6;
 // Temperatures, as how much longer a net may become, and distance windows, in tiles. The start is good already, so
 // annealing begins cool enough not to lose it.
 constexpr int kRounds = 30;
-constexpr int kTurns = 4;  // criticalities are taken again so often in a round
+constexpr int kTurns = 8;  // criticalities are taken again so often in a round
 constexpr double kMovesEach = 40;  // in a round, for each object
 constexpr double kWarmest = 1.2, kColdest = 0.02, kWidest = 14, kNarrowest = 2;
 

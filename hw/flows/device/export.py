@@ -337,10 +337,11 @@ def export(output: Path, region: tuple[int, int, int, int] | None = None) -> Non
 
 
 def _region(text: str) -> tuple[int, int, int, int]:
-    numbers = [int(part) for part in text.split(",")]
-    if len(numbers) != 4:
-        raise ValueError(text)
-    return numbers[0], numbers[1], numbers[2], numbers[3]
+    try:
+        x0, y0, x1, y1 = map(int, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no region; that is four numbers, as 26,0,37,52") from None
+    return x0, y0, x1, y1
 
 
 def main() -> int:
