@@ -56,7 +56,8 @@ class Circuit:
     """The routing of a configuration.
 
     ``source`` (wires,) int32 is the node before each node, -1 where nothing is; ``explicit`` marks the nodes that are
-    driven through a switch that bits close.
+    driven through a switch that bits close. ``switch`` (wires,) int32 is the kind of switch into each node, a place in
+    ``switches`` (tile type, name of the switch), -1 where nothing is.
 
     Raises
     ------
@@ -69,6 +70,9 @@ class Circuit:
         self.features = features
         self.source = np.full(device.wires, -1, np.int32)
         self.explicit = np.zeros(device.wires, bool)
+        self.switch = np.full(device.wires, -1, np.int32)
+        self.switches: list[tuple[TileType, str]] = []
+        self._switch_number: dict[tuple[str, str], int] = {}
         self._close_switches()
         self._connect("always")
         self._connect("default")
@@ -76,8 +80,14 @@ class Circuit:
         self._connect_block_inputs()
         self._root = self._find_roots()
 
+    def _number(self, kind: TileType, name: str) -> int:
+        number = self._switch_number.setdefault((kind.kind, name), len(self.switches))
+        if number == len(self.switches):
+            self.switches.append((kind, name))
+        return number
+
     def _close_switches(self) -> None:
-        targets, sources, names = [], [], []
+        targets, sources, names, switches = [], [], [], []
         for tile, says in self.features.items():
             kind = self.device.types[self.device.tiles[tile].kind]
             first = self.device.first_wire[tile]
@@ -87,6 +97,7 @@ class Circuit:
                     targets.append(first + kind.wire_number[pip["dst_wire"]])
                     sources.append(first + kind.wire_number[pip["src_wire"]])
                     names.append((tile, name))
+                    switches.append(self._number(kind, name))
         target = self.device.node_of[np.array(targets, np.int64)]
         source = self.device.node_of[np.array(sources, np.int64)]
         order = np.argsort(target, kind="stable")
@@ -98,6 +109,7 @@ class Circuit:
                                f"{tile}.{name} and {other[0]}.{other[1]} ({len(twice)} such nodes)")
         self.source[target] = source
         self.explicit[target] = True
+        self.switch[target] = switches
 
     def _pips_of(self, how: str) -> Iterator[tuple[TileType, list[str]]]:
         for kind in self.device.types.values():
@@ -138,6 +150,7 @@ class Circuit:
             source = self.device.node_of[first + kind.wire_number[pip["src_wire"]]]
             free = (self.source[target] < 0) & (target != source)
             self.source[target[free]] = source[free]
+            self.switch[target[free]] = self._number(kind, name)
 
     def _find_roots(self) -> np.ndarray:
         """The first node of each node's net, by doubling the steps until nothing changes."""
@@ -160,6 +173,14 @@ class Circuit:
     def root(self, site: SiteInstance, pin: str) -> int:
         """The first node of the net that a site's pin is on."""
         return int(self._root[self.node(site, pin)])
+
+    def first(self, node: int) -> int:
+        """The first node of the net that a node is on."""
+        return int(self._root[node])
+
+    def roots(self, nodes: np.ndarray) -> np.ndarray:
+        """As :meth:`first`, of many."""
+        return self._root[nodes]
 
     def path(self, node: int) -> list[int]:
         """Nodes from the one given back to the first of its net."""
