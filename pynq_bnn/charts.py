@@ -50,7 +50,7 @@ def _tidy(axes: Axes) -> None:
 
 
 def score_chart(results: Sequence[Result], titles: Sequence[str]) -> Image.Image:
-    """The logits of some pictures, a panel each, the answer in blue: the scores with the last layer's scale and offset.
+    """The scores of some pictures, a panel each, the answer in blue: the integer sums, scaled class by class.
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ def score_chart(results: Sequence[Result], titles: Sequence[str]) -> Image.Image
     for panel in panels[len(results):]:
         panel.set_visible(False)
     for panel, result, title in zip(panels, results, titles):
-        panel.barh(places, result.logits, color=[_BEST if k == result.index else _OTHER for k in places])
+        panel.barh(places, result.scores, color=[_BEST if k == result.index else _OTHER for k in places])
         panel.axvline(0, color=_INK, linewidth=0.6)
         panel.set_yticks(places)
         panel.set_yticklabels(result.classes)
         panel.set_title(f"{title}: {result.label}", fontsize=10)
         _tidy(panel)
     panels[0].invert_yaxis()
-    figure.supxlabel("logit: the integer score of the class, scaled; the largest is the answer", fontsize=9)
+    figure.supxlabel("score: the integer sum of the class, scaled; the largest is the answer", fontsize=9)
     return _image(figure)
 
 

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from .backends import BACKENDS
-from .classify.classifier import BNN_PYNQ_FITS
-from .commands import classifying, judging, listing, making, measuring, watching
+from .classify.preparation import BNN_PYNQ_FITS
+from .commands import classifying, judging, listing, making, measuring, studying, watching
 from .errors import PynqBnnError
+from .network.checks import one_line
 from .network.spec import FITS
 from .version import __version__
 
@@ -19,9 +20,18 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class _OneLine(logging.Formatter):
+    """Names of files may hold line ends and what moves a terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status (0, 1: verification failed, 2: error)."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # Building a simulator takes a minute, which the user wants to know.
     logging.getLogger("pynq_bnn.simulation.build").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +63,7 @@ def _drop_output() -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"pynq-bnn: {message}", file=sys.stderr)
+    print(f"pynq-bnn: {one_line(message)}", file=sys.stderr)
     return EXIT_ERROR
 
 
@@ -63,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pynq-bnn {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_classify, _add_show, _add_camera, _add_evaluate, _add_verify, _add_networks, _add_info, _add_train,
-                _add_compile, _add_import, _add_bench):
+                _add_study, _add_compile, _add_import, _add_bench):
         add(commands)
     return parser
 
@@ -89,7 +99,7 @@ def _trace_option(parser: argparse.ArgumentParser) -> None:
 
 def _data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR",
-                        help="CIFAR-10 binary, MNIST idx, SVHN .mat, or class folders")
+                        help="CIFAR-10 binary, MNIST idx, SVHN .mat, GTSRB, or class folders")
 
 
 def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
@@ -114,14 +124,17 @@ def _add_show(commands) -> None:
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     _trace_option(parser)
-    parser.add_argument("-o", "--output", default="result.png", metavar="PNG", help="where to write (result.png)")
+    parser.add_argument("-o", "--output", default="result.png", metavar="PNG",
+                        help="where to write (result.png); of many pictures the rest goes into result-2.png and so on")
 
 
 def _add_camera(commands) -> None:
     parser = _command(commands, "camera", watching.camera,
                       "Label what a camera sees, or a video, until q or Ctrl-C (needs the extra 'camera').")
     parser.add_argument("source", nargs="?", default="0", metavar="SOURCE",
-                        help="number of a camera (0), a video, a folder of pictures, or shot-%%04d.png")
+                        help="number of a camera (0), a stream (rtsp://...), a video, a folder of pictures, or "
+                             "shot-%%04d.png")
+    parser.add_argument("--list", action="store_true", help="list the cameras with their numbers")
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
     parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
@@ -170,14 +183,14 @@ def _add_train(commands) -> None:
     parser.add_argument("--width", type=_positive, default=1, metavar="N",
                         help="times the channels and units of every hidden layer (1)")
     parser.add_argument("--from", dest="start", metavar="NETWORK",
-                        help="start from the weights of a shipped network, .bnn file, or training")
+                        help="start from the weights of a shipped network, .bnn file, or training (few pictures: from a"
+                        f" shipped network of these layers; {making.SCRATCH}: from random weights)")
     parser.add_argument("--teacher", metavar="TRAINING",
                         help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
-    parser.add_argument("--no-test", action="store_true",
-                        help="leave the test pictures unread at the end, while settings are still being chosen")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _training_options(parser)
+    parser.add_argument("--capture", action=argparse.BooleanOptionalAction,
+                        help="replay each step as one CUDA graph (default: where there is CUDA and one process)")
     _fit_option(parser, FITS)
     for flag, kind, help in making.CONFIG_OPTIONS:
         default = making.config_default(flag)
@@ -187,6 +200,27 @@ def _add_train(commands) -> None:
             parser.add_argument(f"--{flag}", choices=kind, help=f"{help} ({default})")
         else:
             parser.add_argument(f"--{flag}", type=kind, metavar="N", help=f"{help} ({default})")
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-test", action="store_true",
+                        help="leave the test pictures unread at the end, while settings are still being chosen")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_study(commands) -> None:
+    parser = _command(commands, "study", studying.study,
+                      "Train the rows of a study and compare them; the same command goes on with one that was cut off."
+                      " Exit status 1 where a row failed.")
+    parser.add_argument("file", metavar="FILE", help="JSON file of named rows, or the name of one that ships (shipped)")
+    _data_option(parser)
+    parser.add_argument("--out", required=True, metavar="DIR",
+                        help="directory for table, curves, and a training's folder a row")
+    parser.add_argument("--epochs-scale", type=float, metavar="F", help="times the epochs of each row, for a trial (1)")
+    parser.add_argument("--seconds", type=float, metavar="N",
+                        help="instead: scale all epochs so that the study ends in about this time")
+    _training_options(parser)
 
 
 def _add_compile(commands) -> None:
@@ -211,7 +245,8 @@ def _add_bench(commands) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
     group.add_argument("--train", action="store_true",
-                       help="compare a training step with a real-valued network's and with stock Brevitas'")
+                       help="compare a training step, on CUDA also captured, with a real-valued network's and with"
+                            " stock Brevitas'")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
     parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")

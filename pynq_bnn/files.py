@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .errors import OutputError, first_line
 
+# Ahead of the system's reason in the messages of torch.save.
+_STRERROR = "strerror: "
+
 
 def is_file(path: Path) -> bool:
     """Whether a file lies there; False for names that no file can have and places that cannot be looked into."""
@@ -63,11 +66,15 @@ def _real_place(path: Path) -> Path:
 
 
 def _is_full(error: Exception) -> bool:
-    # torch.save turns any failed write into RuntimeError without a number.
-    return isinstance(error, RuntimeError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    # torch.save turns a failed write into RuntimeError without a number.
+    cut_short = isinstance(error, RuntimeError) and _STRERROR not in str(error)
+    return cut_short or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, RuntimeError):
+        words = first_line(error)
+        return words.split(_STRERROR)[-1].strip() if _STRERROR in words else f"not all of it could be written ({words})"
     return getattr(error, "strerror", None) or first_line(error)
 
 

@@ -1,6 +1,7 @@
 """``pynq-bnn camera`` as a user runs it: a film, no camera, no display, Ctrl-C, a pipe that closes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from tools import needs_opencv
 from videos import FakeCapture, plain_frames, write_video
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify import camera
+from pynq_bnn.classify import camera, views
 from pynq_bnn.classify.camera import open_frames
+from pynq_bnn.classify.devices import CameraDevice
 from pynq_bnn.commands import watching
 from pynq_bnn.errors import CameraError
 
@@ -78,9 +80,58 @@ def test_without_a_display_a_word_says_so_and_lines_follow(capsys):
 def test_a_camera_that_vanishes_ends_with_one_line_and_what_was_recorded(capsys, monkeypatch, tmp_path):
     capture = FakeCapture(plain_frames(1))
     monkeypatch.setattr(camera.import_opencv(), "VideoCapture", lambda device: capture)
+    monkeypatch.setattr(camera, "_REOPEN_SECONDS", 0.1)
     fails(capsys, "camera", "--no-window", "-o", tmp_path / "last.png", words="camera 0 no longer gives frames")
     assert capture.released
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_damaged_picture_in_a_folder_is_named_and_makes_the_status_2(capsys, tmp_path):
+    for name in ("cat", "frog"):
+        (tmp_path / f"{name}.jpg").write_bytes((PHOTOS / f"{name}.jpg").read_bytes())
+    (tmp_path / "dog.jpg").write_text("no picture")
+    status, out, err = run(capsys, "camera", tmp_path, "--json", "-o", tmp_path / "last.png")
+    assert status == 2
+    assert [json.loads(line)["frame"] for line in out.splitlines()] == [0, 1]
+    assert "2 frames in" in err
+    assert (tmp_path / "last.png").is_file()
+
+
+@needs_opencv
+def test_a_disk_that_fills_up_is_one_line_the_status_2_and_a_film_as_far_as_it_goes(capsys, film, tmp_path,
+                                                                                    monkeypatch):
+    usage, rooms = shutil.disk_usage(tmp_path), iter([10**9] * 6)
+    monkeypatch.setattr(views.shutil, "disk_usage", lambda path: usage._replace(free=next(rooms, 1000)))
+    err = fails(capsys, "camera", film, "--json", "-o", tmp_path / "seen.avi", words="the first 5 frames are kept")
+    assert "wrote" not in err
+    assert len(list(open_frames(tmp_path / "seen.avi"))) == 5
+
+
+@needs_opencv
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_finishes_the_recording_first(tmp_path, number):
+    film = write_video(tmp_path / "long.avi", plain_frames(3000, (320, 240)))
+    command = [sys.executable, "-m", "pynq_bnn", "camera", film, "--json", "-o", tmp_path / "seen.avi"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(3):
+            process.stdout.readline()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == -number, err
+    assert "frames in" in err
+    assert "Traceback" not in err
+    assert 2 <= len(list(open_frames(tmp_path / "seen.avi"))) < 3000
+    assert {path.name for path in tmp_path.iterdir()} == {"long.avi", "seen.avi"}
+
+
+def test_cameras_are_listed_by_name(capsys, monkeypatch):
+    found = [CameraDevice("/dev/video0", "HD Webcam", 0), CameraDevice("/dev/video2", "", 2)]
+    monkeypatch.setattr(watching, "camera_devices", lambda: found)
+    assert run(capsys, "camera", "--list") == (0, "0  HD Webcam, /dev/video0\n1  /dev/video2\n", "")
+    monkeypatch.setattr(watching, "camera_devices", list)
+    status, out, err = run(capsys, "camera", "--list")
+    assert (status, out) == (2, "")
+    assert "no camera" in err
 
 
 def test_errors_are_one_line(capsys, tmp_path, monkeypatch):

@@ -49,11 +49,11 @@ def profile(network, pixels):
 def test_the_answers_bar_is_blue_and_as_long_as_its_logit(network, pixels):
     with Classifier(network, "cpu") as classifier:
         result = classifier.classify(pixels[0])
-    logits = np.full(10, -100, np.float32)
+    scores = np.full(10, -100, np.float32)
     areas = []
     for height in (100, 50):
-        logits[4] = height
-        areas.append(count(charts.score_chart([replace(result, index=4, logits=logits.copy())], ["a"]), BLUE))
+        scores[4] = height
+        areas.append(count(charts.score_chart([replace(result, index=4, scores=scores.copy())], ["a"]), BLUE))
     # The axis runs from −100 to the bar's end.
     assert areas[0] / areas[1] == pytest.approx((100 / 200) / (50 / 150), rel=0.05)
     assert charts.score_chart([result] * 5, list("abcde")).width > charts.score_chart([result], ["a"]).width

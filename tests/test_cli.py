@@ -48,7 +48,9 @@ def test_classify_json_holds_scores_and_the_best_classes(capsys):
     status, out, _ = run(capsys, "classify", PHOTOS / "cat.jpg", "--json", "--top", 2)
     (answer,) = json.loads(out)
     assert status == 0
-    assert len(answer["scores"]) == len(answer["probabilities"]) == 10
+    assert len(answer["scores"]) == len(answer["probabilities"]) == len(answer["sums"]) == 10
+    assert int(np.argmax(answer["scores"])) == answer["index"]
+    assert answer["doubt"] == ""
     assert [best["label"] for best in answer["top"]][0] == answer["label"]
     assert len(answer["top"]) == 2
 
@@ -66,6 +68,25 @@ def test_show_writes_a_png(capsys, tmp_path):
     status, out, _ = run(capsys, "show", PHOTOS, "-o", tmp_path / "out.png")
     assert status == 0
     assert Image.open(tmp_path / "out.png").height > 7 * 200
+
+
+def test_show_makes_several_files_of_many_pictures(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli.classifying, "MAX_ROWS", 3)
+    status, out, _ = run(capsys, "show", PHOTOS, "-o", tmp_path / "out.png")
+    assert status == 0
+    assert out.splitlines() == [f"wrote {tmp_path / name}" for name in ("out.png", "out-2.png", "out-3.png")]
+    heights = [Image.open(tmp_path / name).height for name in ("out.png", "out-2.png", "out-3.png")]
+    assert heights[0] == heights[1] == 3 * heights[2]
+
+
+def test_a_picture_with_nothing_to_see_is_called_blank(capsys, tmp_path):
+    Image.new("RGB", (300, 200), "white").save(tmp_path / "page.png")
+    status, out, _ = run(capsys, "classify", tmp_path / "page.png", "--network", "lfc-mnist")
+    assert status == 0
+    assert "blank: there is nothing to see" in out
+    (answer,) = json.loads(run(capsys, "classify", tmp_path / "page.png", "--network", "lfc-mnist", "--json")[1])
+    assert answer["doubt"] == "blank"
+    assert run(capsys, "show", tmp_path / "page.png", "--network", "lfc-mnist", "-o", tmp_path / "out.png")[0] == 0
 
 
 def test_networks_and_info_say_what_there_is(capsys, mine):
@@ -152,12 +173,16 @@ def test_errors_are_one_line(capsys, tmp_path, mine, own_pictures):
         (["show", PHOTOS / "cat.jpg", "-o", tmp_path / "x.jpg"], "name it x.png"),
         (["show", PHOTOS / "cat.jpg", "-o", tmp_path / "folder.png"], "a folder or a device is there"),
         (["classify", tmp_path / ("x" * 300)], "File name too long"),
+        (["classify", tmp_path / "two\nlines\x1b[2J.png"], "two\\nlines\\x1b[2J.png: no such file"),
+        (["evaluate", mine, "--data", tmp_path / "two\rlines"], "two\\rlines is not a directory"),
         (["classify", PHOTOS, "--network", "x" * 300], "no network"),
         (["info", tmp_path / ("x" * 300 + ".bnn")], "cannot be read"),
         (["evaluate", mine, "--data", tmp_path / ("x" * 300)], "is not a directory"),
         (["import", tmp_path / ("x" * 300), "-o", tmp_path / "x.bnn"], "no such folder"),
         (["import", tmp_path / "empty", "-o", tmp_path / "x.bnn"], "no classes.txt"),
-        (["classify", PHOTOS, "--network", mine, "--fit", "bnn-pynq"], "makes 32×32 colour pictures"),
+        (["classify", PHOTOS, "--network", mine, "--fit", "bnn-pynq-64"], "makes pictures of 32×32×3"),
+        (["classify", ""], "an empty name"),
+        (["show", ""], "an empty name"),
         (["info", tmp_path / "text.png"], "not a .bnn file"),
         (["verify", mine, "--data", tmp_path / "nope"], "is not a directory"),
         (["evaluate", mine, "--data", tmp_path / "empty"], "class folder"),

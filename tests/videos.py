@@ -36,23 +36,33 @@ def write_video(path: Path, frames: list[np.ndarray], rate: float = 15.0) -> Pat
 class FakeCapture:
     """A ``cv2.VideoCapture`` of a camera: gives ``frames`` as BGR and then, unplugged, nothing.
 
-    ``hold`` is an event without which it gives no more than ``held`` frames, as a camera that hangs.
+    ``hold`` is an event without which it gives no more than ``held`` frames, as a camera that hangs. None among the
+    frames is a read that fails; frames that are not (H, W, 3) are given as they are, of the ``kind`` of these four
+    letters.
     """
+
+    kind = "MJPG"
 
     def __init__(self, frames: list[np.ndarray], hold=None, held: int = 1) -> None:
         self.frames, self.hold, self.held, self.released, self.reads = list(frames), hold, held, False, 0
 
     def isOpened(self) -> bool:
-        return True
+        return not self.released
+
+    def get(self, prop: int) -> float:
+        import cv2
+        assert prop == cv2.CAP_PROP_FOURCC
+        return float(int.from_bytes(self.kind.encode(), "little"))
 
     def read(self):
         assert not self.released, "read after release, which kills the process"
         self.reads += 1
         if self.hold is not None and self.reads > self.held:
             self.hold.wait()
-        if not self.frames:
+        frame = self.frames.pop(0) if self.frames else None
+        if frame is None:
             return False, None
-        return True, np.ascontiguousarray(self.frames.pop(0)[:, :, ::-1])
+        return True, np.ascontiguousarray(frame[:, :, ::-1]) if frame.shape[2:] == (3,) else frame
 
     def release(self) -> None:
         self.released = True

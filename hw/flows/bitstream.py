@@ -13,18 +13,12 @@ from pynq_bnn.network import Network, load_network, save_network
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.schedule import schedule
 
-from . import openxc7, tools, vivado
+from . import openxc7, pnr, tools, vivado
 from .built import Built
 from .netlist import HW
 from .overlay import OVERLAYS, install
 
-FLOWS = ("vivado", "openxc7")
-INSTALL = """\
-no tools that make a bitstream were found. One of these builds it:
-  FLOW=vivado   AMD Vivado 2020.1 or later (ML Standard is free of charge); put vivado on the search path
-  FLOW=openxc7  pip install pyosys; nextpnr-xilinx and Project X-Ray from the openXC7 project, with
-                CHIPDB=xc7z020clg400-1's chip database and PRJXRAY_DB=the zynq7 folder of its bit database
-Without them work: make lint, make synth, make sim; and everything of pynq-bnn that needs no board."""
+FLOWS = ("pnr", "openxc7", "vivado")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bitstream", description=__doc__)
-    parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)}; the one whose tools are there")
+    parser.add_argument("--flow", default="", help=f"{' or '.join(FLOWS)} (pnr)")
     parser.add_argument("--clock", type=_megahertz, default=100.0, help="MHz (100)")
     parser.add_argument("--seed", type=int, default=1, help="of place and route (1)")
-    parser.add_argument("--flat", action="store_true", help="openxc7: dissolve modules first, for small sizes")
+    parser.add_argument("--flat", action="store_true", help="openxc7 and pnr: dissolve modules first, for small sizes")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="size, for example LANES=4")
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=COMMAND", help="a tool or database")
     parser.add_argument("--model", help="checkpoint or .bnn that goes beside the bitstream")
@@ -86,27 +80,24 @@ def _sizes(pairs: Sequence[str]) -> dict[str, int]:
 
 
 def choose_flow(asked: str, variables: dict[str, str]) -> str:
-    """The flow that was asked for, else the first whose tools are there.
+    """The flow that was asked for, else ``pnr``, which needs nothing that PyPI and a compiler do not give.
 
     Raises
     ------
     PynqBnnError
-        There is no such flow, its tools are missing, or no flow's are there.
+        There is no such flow, or its tools are missing; names them all.
     """
-    if asked and asked not in FLOWS:
-        raise PynqBnnError(f"no FLOW={asked}; {' or '.join(FLOWS)} fits")
+    flow = asked or "pnr"
+    if flow not in FLOWS:
+        raise PynqBnnError(f"no FLOW={asked}; {', '.join(FLOWS[:-1])} or {FLOWS[-1]} fits")
     program = variables.get("VIVADO") or "vivado"
-    has_vivado = bool(tools.find(program))
-    if asked == "vivado" and not has_vivado:
+    if flow == "vivado" and not tools.find(program):
         raise PynqBnnError(f"FLOW=vivado: {program} is not there; source Vivado's settings64.sh, or set VIVADO=")
-    if asked == "openxc7":
+    if flow == "openxc7":
         openxc7.find_tools(variables)
-    if asked or has_vivado:
-        return asked or "vivado"
-    if not tools.find(variables.get("NEXTPNR") or openxc7.TOOLS["NEXTPNR"]):
-        raise PynqBnnError(INSTALL)
-    openxc7.find_tools(variables)
-    return "openxc7"
+    if flow == "pnr":
+        pnr.find_compiler()
+    return flow
 
 
 def read_model(name: str, config: Config) -> Network:
@@ -133,6 +124,8 @@ def run_flow(flow: str, config: Config, options: argparse.Namespace, variables: 
     print(f"{flow}: {config}, {options.clock:g} MHz; logs and reports in {folder}", flush=True)
     if flow == "vivado":
         return vivado.build(config, options.clock, folder, tools.find(variables.get("VIVADO") or "vivado") or [])
+    if flow == "pnr":
+        return pnr.build(config, options.clock, options.seed, folder, options.flat)
     return openxc7.build(config, options.clock, options.seed, folder, openxc7.find_tools(variables),
                          options.flat)
 

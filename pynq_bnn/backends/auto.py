@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import platform
 import warnings
-from pathlib import Path
 
 from ..board.loading import default_bitstream
+from ..board.surroundings import has_logic, is_pynq_image, without_pynq
 from ..errors import BackendError, first_line
 from ..network import Network
 from .base import Backend
@@ -19,15 +18,12 @@ from .rtl import RtlBackend
 
 log = logging.getLogger(__name__)
 
-# The processor of a Zynq-7000, and the file by which Linux, and pynq with it, loads its programmable logic.
-_PROCESSOR, _FPGA_MANAGER = "armv7l", Path("/sys/class/fpga_manager/fpga0/firmware")
-
 
 def best_backend(network: Network) -> Backend:
     """The overlay on a board that has pynq, else cpu.
 
-    What keeps a board's overlay from use is logged as a warning. That pynq is missing or broken is none: such a machine
-    is taken for an ordinary computer, on which nothing of pynq is imported.
+    What keeps a board's overlay from use is logged as a warning, pynq that is missing or broken included. Any other
+    machine is taken for an ordinary computer, on which nothing of pynq is imported.
 
     Raises
     ------
@@ -37,8 +33,8 @@ def best_backend(network: Network) -> Backend:
     if _is_board():
         try:
             default_bitstream()  # before pynq is imported, which takes seconds on a board
-            if _pynq_works():
-                return OverlayBackend(network)
+            _import_pynq()
+            return OverlayBackend(network)
         except BackendError as error:
             log.warning("the board's overlay is not used, the processor computes instead: %s", error)
     return CpuBackend(network)
@@ -65,17 +61,14 @@ def best_accelerator(network: Network) -> Backend:
 
 
 def _is_board() -> bool:
-    """Whether this machine looks like a board with pynq, by what costs nothing to ask."""
-    return (platform.machine() == _PROCESSOR and _FPGA_MANAGER.exists()
-            and importlib.util.find_spec("pynq") is not None)
+    """Whether this machine is a PYNQ board, or looks like one and has pynq, by what costs nothing to ask."""
+    return is_pynq_image() or (has_logic() and importlib.util.find_spec("pynq") is not None)
 
 
-def _pynq_works() -> bool:
+def _import_pynq() -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pynq  # noqa: F401
     except Exception as error:  # whatever it stumbles over
-        log.info("pynq cannot be imported: %s", first_line(error))
-        return False
-    return True
+        raise BackendError(f"pynq cannot be imported ({first_line(error)}); {without_pynq()}") from None

@@ -11,6 +11,7 @@ from ..program.batch import Counters
 from ..program.config import Config
 from ..program.predict import batch_cost
 from ..program.schedule import schedule
+from ..program.stages import computed_macs
 from .base import Backend
 from .overlay import OverlayBackend
 
@@ -19,7 +20,7 @@ from .overlay import OverlayBackend
 class LayerProfile:
     """One layer, run by itself on a batch.
 
-    layer, kind : its place and sort; macs : of an image, padding included.
+    layer, kind : its place and sort; macs : of an image, padding included, without positions that no pool uses.
     states : what is behind it, as :meth:`Backend.states` gives it.
     predicted : cycles of the batch, by the scheduler's model.
     counters : cycles of the batch as the accelerator counted them, or None on a backend that has no clock.
@@ -68,4 +69,4 @@ def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
 
 
 def _macs(network: Network) -> list[int]:
-    return [layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2])) for layer, shape in network.walk()]
+    return [computed_macs(layer, shape) for layer, shape in network.walk()]

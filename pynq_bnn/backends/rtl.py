@@ -90,12 +90,12 @@ class RtlBackend(OverlayBackend):
         finally:
             self._device.close()
 
-    def profile(self, plan: Schedule, images: int, number: int) -> tuple[Counters, dict[int, int]]:
+    def profile(self, plan: Schedule, images: int, number: int) -> tuple[Counters, dict[int, float]]:
         """Run program ``number`` of a schedule on noise, looking at STATUS every few cycles.
 
         Returns
         -------
-        Counters, and how often each stage of the program was seen at work.
+        Counters, and the cycles for which each stage of the program was seen at work.
         """
         program, resident, seen = plan.programs[number], self._open, {}
         data = np.random.default_rng(self.simulation.seed).integers(0, 1 << 64, (images, program.in_words), np.uint64)
@@ -105,14 +105,17 @@ class RtlBackend(OverlayBackend):
         first, *rest = resident.last_counters[earlier:]
         return sum(rest, first), seen
 
-    def _watch(self, seen: dict[int, int], limit: int) -> None:
-        """Let the core run to the end of its program and count which stage is at work."""
+    def _watch(self, seen: dict[int, float], limit: int) -> None:
+        """Let the core run to the end of its program and sum up the cycles of each stage."""
         core = self._device.core
-        end = core.cycles + limit
+        end, before, last = core.cycles + limit, core.cycles, 0
         while not core.irq and core.cycles < end:
             core.run(_SAMPLE_CYCLES, until_irq=True)
             stage = core.read(OFFSETS["STATUS"]) >> 16 & 0xFF
-            seen[stage] = seen.get(stage, 0) + 1
+            passed = core.cycles - before
+            for part in (last, stage):  # half each where it has changed in between
+                seen[part] = seen.get(part, 0.0) + passed / 2
+            before, last = core.cycles, stage
 
 
 def _simulated_device(simulation: Simulation) -> SimulatedDevice:

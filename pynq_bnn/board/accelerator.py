@@ -1,8 +1,9 @@
 """The accelerator of one device: its registers, and who may use them when.
 
 All networks of a process share one :class:`Accelerator` per device and take turns, run by run. Another process is
-refused while one holds the board. Whatever ends a run early (an error, a time-out, Ctrl-C), the accelerator is reset
-before the exception goes on: nothing writes into memory that is about to be freed, and the next run starts clean.
+refused while one holds the board. Whatever ends a run early (an error, a time-out, Ctrl-C, the end of the process), the
+accelerator is reset before anything else happens: nothing writes into memory that is about to be freed, and the next
+run starts clean.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from ..program.batch import (
     BUSY,
     DONE,
     OFFSETS,
-    RESET,
     Counters,
     Registers,
     check_status,
@@ -31,9 +31,11 @@ from ..program.batch import (
 )
 from ..program.fields import VERSION
 from .afi import ensure_64_bit
-from .clock import device_clock, fclk0_mhz
+from .clock import FabricClock, device_clock
+from .ending import come_to_rest, forget, stop_at_end, stop_predecessor
 from .loading import accelerator_ip, default_bitstream, find_device, load_overlay, overlay_handoff
-from .owner import ProcessLock
+from .owner import ProcessLock, download_mark
+from .surroundings import become_root
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,25 @@ _PATIENCE = 8
 # The first look at STATUS comes after the predicted time, the next after 1/8 of it, then ever later.
 _FIRST_WAIT, _SHORTEST_WAIT, _LONGEST_WAIT = 1 / 8, 20e-6, 10e-3
 _CLOCK_TOLERANCE = 1.005
-# Of pynq 3.0; of later versions.
-_STATE_FILES = ("global_pl_state.json", "global_pl_state_.json")
+# Seconds for the thread whose run was stopped because the process ends.
+_LAST_WAIT = 1.0
+_REPLACED = "the overlay was replaced while in use; close this Classifier and make a new one"
+_ENDING = "the run was stopped, for this process ends; begin no batch in what is called then"
 
 _shared: WeakKeyDictionary[Any, Accelerator] = WeakKeyDictionary()
 _shared_lock = threading.RLock()  # a forgotten backend may be collected, and release, within acquire
+
+
+def _leave_to_parent() -> None:
+    """In a child process: the accelerators are the parent's, and one of its threads may hold the lock."""
+    global _shared, _shared_lock
+    _parents.append(_shared)
+    _shared, _shared_lock = WeakKeyDictionary(), threading.RLock()
+
+
+_parents: list[object] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def acquire(user: object, bitstream: str | Path | None = None, overlay: Any = None, device: Any = None) -> Accelerator:
@@ -116,20 +132,36 @@ class Accelerator:
         self._thread = 0  # that holds the lock, while it is locked
         self._user: object = None  # whose run is not at its end, or ended early without a reset
         self._pid, self._owns = os.getpid(), overlay is None
+        self._gone = self._ending = False
         self._process_lock = ProcessLock(device)
         try:
-            self.overlay = load_overlay(path, device) if overlay is None else overlay
-            self.registers: Registers = accelerator_ip(self.overlay)
-            self._check_build()
-            ensure_64_bit(device)
+            self._open(path, overlay)
         except BackendError:
-            self._process_lock.release()
+            self._process_lock.release(clean=False)
             raise
         except Exception as error:  # registers that pynq cannot reach
-            self._process_lock.release()
-            raise BackendError(f"the accelerator's registers cannot be reached: {first_line(error)}; run as root on a "
-                               f"PYNQ-Z1 or Z2") from None
-        self._mark = _download_mark(device)
+            self._process_lock.release(clean=False)
+            raise BackendError(f"the accelerator's registers cannot be reached: {first_line(error)}; "
+                               f"{become_root()}") from None
+        except BaseException:  # Ctrl-C
+            self._process_lock.release(clean=False)
+            raise
+
+    def _open(self, path: Path | None, overlay: Any) -> None:
+        if overlay is None:
+            stop_predecessor(self.device, self.clock, self._process_lock)
+        self.overlay = load_overlay(path, self.device) if overlay is None else overlay
+        self.registers: Registers = accelerator_ip(self.overlay)
+        self._fabric = FabricClock(self.device)
+        self._check_build()
+        ensure_64_bit(self.device)
+        if self.registers.read(OFFSETS["STATUS"]) & BUSY and not come_to_rest(self.registers, self.clock):
+            raise BackendError("the accelerator is busy with another program's run and does not come to rest; load the "
+                               "overlay again: overlay.download()")
+        self._mark = download_mark(self.device)
+        if self.device.has_capability("MEMORY_MAPPED"):  # it outlives this process
+            self._process_lock.note(self.registers.mmio.base_addr)
+            stop_at_end(self)
 
     def _check_build(self) -> None:
         handoff = overlay_handoff(self.overlay)
@@ -137,10 +169,24 @@ class Accelerator:
         if (handoff.config, handoff.version) != (self.config, VERSION):
             raise BackendError(f"the .hwh is of another build: it says version {handoff.version}, {handoff.config}; "
                                f"the accelerator {VERSION}, {self.config}; take the .bit and the .hwh of one build")
-        self.mhz = fclk0_mhz(self.device)
-        if self.mhz > handoff.mhz * _CLOCK_TOLERANCE:
-            raise BackendError(f"FCLK0 is set to {self.mhz:g} MHz, the design is made for {handoff.mhz:g} MHz; "
+        self._check_clock(self._fabric.setting())
+
+    def _check_clock(self, setting: int) -> None:
+        """Take the clock of ``setting`` for the runs from now on, unless it is beyond what the design is made for."""
+        mhz, limit = self._fabric.mhz(setting), overlay_handoff(self.overlay).mhz
+        if mhz > limit * _CLOCK_TOLERANCE:
+            raise BackendError(f"FCLK0 is set to {mhz:g} MHz, the design is made for {limit:g} MHz; "
                                f"set pynq.Clocks.fclk0_mhz to that")
+        self.mhz, self._setting = mhz, setting
+
+    def _check_unchanged(self) -> None:
+        """Two register reads: another program may have set the clock, or loaded another overlay past pynq."""
+        setting, array, config = self._fabric.setting(), self.registers.read(OFFSETS["ARRAY"]), self.config
+        if array != config.lanes | config.pe << 8 | config.simd << 16 | config.acc_width << 24:
+            self._gone = True
+            raise BackendError(_REPLACED)
+        if setting != self._setting:
+            self._check_clock(setting)
 
     def may_write(self, user: object) -> bool:
         """Whether the accelerator may still write to the memory of ``user``, whose run ended early."""
@@ -149,10 +195,23 @@ class Accelerator:
     @property
     def loaded(self) -> bool:
         """Whether the overlay is still the one that was loaded, as far as this process and pynq's files tell."""
-        return bool(self.overlay.is_loaded()) and self._mark == _download_mark(self.device)
+        return not self._gone and bool(self.overlay.is_loaded()) and self._mark == download_mark(self.device)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it belongs to the parent of this process, which alone may use it and free its memory."""
+        return os.getpid() != self._pid
+
+    def require_own(self) -> None:
+        """Raise BackendError in a child process of the one that opened the accelerator."""
+        if self.foreign:
+            raise BackendError("the accelerator was opened by the parent of this process; make a new Classifier here "
+                               "after the other is closed")
 
     def release(self, user: object) -> None:
         """Undo :func:`acquire`; behind the last user the device is free for others."""
+        if self.foreign:
+            return
         with _shared_lock:
             self.users.discard(user)
             if not len(self.users):
@@ -162,15 +221,31 @@ class Accelerator:
 
     def give_up(self) -> None:
         """Let other processes have the board."""
-        self._process_lock.release()
+        forget(self)
+        self._process_lock.release(clean=self._user is None)
+
+    def stop(self) -> None:
+        """End the run that is under way and begin no other: this process ends, perhaps in the middle of :meth:`run`."""
+        if self.foreign:
+            return
+        self._ending = True
+        if self._user is not None and self.loaded:
+            rests = come_to_rest(self.registers, self.clock)
+            # Another thread's run ends by that; but it may just be writing the registers that start one.
+            if self._thread != threading.get_ident() and not self._lock.acquire(timeout=_LAST_WAIT):
+                rests = come_to_rest(self.registers, self.clock)
+            if not rests:
+                return  # the word for the next process stays
+            self._user = None
+        self.give_up()
 
     def run(self, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int], cycles: float,
             user: object, *, timeout: float | None = None, meanwhile: Callable[[], None] | None = None,
             counters: bool = False) -> Counters | int:
         """Run a program to its end.
 
-        Takes 8 register accesses (12 with ``counters``) and one for each look at STATUS: one when the prediction holds,
-        three more until the run has taken 1.9 times as long.
+        Takes 9 register accesses (13 with ``counters``) and one for each look at STATUS: one when the prediction holds,
+        three more until the run has taken 1.9 times as long; besides, one of the clock's setting.
 
         Parameters
         ----------
@@ -209,7 +284,8 @@ class Accelerator:
             status = self._wait(began, expected, limit)
             check_status(status)
             if not status & DONE:
-                raise BackendError("the accelerator was reset by somebody else while it ran; let one program use it")
+                raise BackendError(_ENDING if self._ending else "the accelerator was reset by somebody else while it "
+                                   "ran; let one program use it")
             return read_counters(self.registers) if counters else self.registers.read(OFFSETS["CYCLES"])
 
     def _wait(self, began: float, expected: float, limit: float) -> int:
@@ -235,13 +311,14 @@ class Accelerator:
     def _guard(self, user: object) -> Iterator[None]:
         """A run at a time, on an accelerator that is ready; reset when it ends early."""
         self._thread = threading.get_ident()
-        if os.getpid() != self._pid:
-            raise BackendError("the accelerator was opened by the parent of this process; make a new Classifier here "
-                               "after the other is closed")
+        self.require_own()
         if not self.loaded:
-            raise BackendError("the overlay was replaced while in use; close this Classifier and make a new one")
+            raise BackendError(_REPLACED)
+        if self._ending:
+            raise BackendError(_ENDING)
         if self._user is not None:
             self._recover()
+        self._check_unchanged()
         try:
             self._user = user
             yield
@@ -255,7 +332,7 @@ class Accelerator:
 
     def _recover(self) -> None:
         """Bring the accelerator to rest: by its own reset, else by loading the overlay again."""
-        if not self._reset():
+        if not come_to_rest(self.registers, self.clock):
             if not self._owns:
                 raise BackendError("the accelerator does not come to rest; load the overlay again: overlay.download()")
             log.warning("the accelerator does not come to rest, loading %s again", self.overlay.bitfile_name)
@@ -263,43 +340,10 @@ class Accelerator:
             try:
                 with active(self.device):
                     self.overlay.download()
-                self._mark = _download_mark(self.device)
+                self._mark = download_mark(self.device)
                 self._check_build()
+                self._process_lock.note(self.registers.mmio.base_addr)
             except Exception as error:  # pynq's own
                 raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
                                    f"{first_line(error)}; restart the board") from None
         self._user = None
-
-    def _reset(self) -> bool:
-        """Whether the accelerator's reset ends."""
-        clock, step = self.clock, _SHORTEST_WAIT
-        try:
-            began = clock.now()
-            self.registers.write(OFFSETS["CONTROL"], RESET)
-            while self.registers.read(OFFSETS["STATUS"]) & BUSY:
-                if clock.now() - began > clock.patience:
-                    return False
-                clock.sleep(step)
-                step = min(2 * step, _LONGEST_WAIT)
-        except Exception as error:  # registers that do not answer
-            log.warning("%s", first_line(error))
-            return False
-        return True
-
-
-def _download_mark(device: Any) -> tuple[int, ...]:
-    """Changes when any process downloads a bitstream with pynq, which then writes its state to a file.
-
-    Only to devices whose registers are mapped into memory: no other process has a simulated one.
-    """
-    if not device.has_capability("MEMORY_MAPPED"):
-        return ()
-    import pynq.pl_server
-
-    folder, times = os.path.dirname(pynq.pl_server.__file__), []
-    for name in _STATE_FILES:
-        try:
-            times.append(os.stat(os.path.join(folder, name)).st_mtime_ns)
-        except OSError:
-            times.append(0)
-    return tuple(times)

@@ -34,14 +34,22 @@ def device_clock(device: Any) -> Clock:
     return getattr(device, "driver_clock", None) or WallClock()
 
 
-def fclk0_mhz(device: Any) -> float:
-    """FCLK0 as the processing system is set.
+class FabricClock:
+    """FCLK0, as the processing system is set.
 
     pynq's ``Clocks`` would tell the same, but of the device for which it was first asked.
     """
-    from pynq import MMIO
 
-    registers = MMIO(_SLCR_BASE, _SLCR_SIZE, device=device)
-    control = registers.read(_FCLK0)
-    multiplier = registers.read(_PLLS[control >> 4 & 3]) >> 12 & 0x7F
-    return _OSCILLATOR_MHZ * multiplier / max(1, (control >> 8 & 0x3F) * (control >> 20 & 0x3F))
+    def __init__(self, device: Any) -> None:
+        from pynq import MMIO
+
+        self._registers = MMIO(_SLCR_BASE, _SLCR_SIZE, device=device)
+
+    def setting(self) -> int:
+        """The register of source and divisors; one read."""
+        return self._registers.read(_FCLK0)
+
+    def mhz(self, setting: int) -> float:
+        """The clock by ``setting``."""
+        multiplier = self._registers.read(_PLLS[setting >> 4 & 3]) >> 12 & 0x7F
+        return _OSCILLATOR_MHZ * multiplier / max(1, (setting >> 8 & 0x3F) * (setting >> 20 & 0x3F))

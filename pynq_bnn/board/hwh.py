@@ -179,7 +179,7 @@ def read_hwh(path: Path) -> Handoff:
         root = ElementTree.fromstring(path.read_bytes())
     except FileNotFoundError:
         raise BackendError(f"no file {path}, which belongs beside its .bit; {_ADVICE}") from None
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:  # the last: an unknown encoding
         raise BackendError(f"{path} is no handoff file: {first_line(error)}; {_ADVICE}") from None
     module = next((m for m in root.iter("MODULE") if m.get("VLNV") == VLNV), None)
     if module is None:

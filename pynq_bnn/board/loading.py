@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import BackendError, first_line
 from ..program.fields import VERSION
 from .hwh import VLNV, Handoff, bitstream_hash, parse_parameters, read_hwh
+from .surroundings import become_root, without_board, without_pynq
 
 BITSTREAM = "pynq-bnn.bit"
 _PART = "z020"
@@ -48,11 +49,11 @@ def find_device() -> Any:
             from pynq.pl_server.device import Device
             device = Device.active_device
     except ImportError as error:
-        raise BackendError(f"the board's overlay needs pynq ({first_line(error)}); install it on a PYNQ-Z1 or Z2 with "
-                           f"pip install 'pynq-bnn[board]', or take the backend cpu or rtl") from None
+        raise BackendError(f"the board's overlay needs pynq ({first_line(error)}); {without_pynq()}, or take the "
+                           f"backend cpu or rtl") from None
     except Exception as error:  # what pynq raises depends on its version and on what it finds
-        raise BackendError(f"pynq finds no board here ({first_line(error)}); run this on a PYNQ-Z1 or Z2 as root, "
-                           f"or take the backend cpu or rtl") from None
+        raise BackendError(f"pynq finds no board here ({first_line(error)}); {without_board()}, or take the backend "
+                           f"cpu or rtl") from None
     if getattr(device, "arch", "armv7l") != "armv7l":
         raise BackendError(f"the board's processor is {device.arch}; the overlay fits PYNQ-Z1 and Z2 (armv7l)")
     return device
@@ -117,8 +118,8 @@ def load_overlay(path: Path, device: Any) -> Any:
         with active(device):
             overlay = Overlay(str(path.resolve()), device=device)
     except Exception as error:  # pynq's own, by version, and those of the system
-        raise BackendError(f"pynq cannot load {path}: {type(error).__name__}, {first_line(error)}; "
-                           f"run as root on a board that no other program uses") from None
+        raise BackendError(f"pynq cannot load {path}: {type(error).__name__}, {first_line(error)}; {become_root()}"
+                           ) from None
     if overlay_handoff(overlay) != handoff:
         raise BackendError(f"pynq remembers another .hwh for {path}, read before it was changed; restart the board")
     return overlay

@@ -1,54 +1,152 @@
-"""One process at a time holds a board's accelerator."""
+"""One process at a time holds a board's accelerator, and leaves word for the next one if it is killed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+from io import FileIO
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from ..errors import BackendError
+from .surroundings import become_root
 
-LOCK_FILE = "pynq-bnn.lock"
+# Root's own folder, emptied at each start; only root can use a board. In the temporary folder, Linux refuses even root
+# a file of another user.
+LOCK_FILE = Path("/run/pynq-bnn.lock")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# pynq's records of the last download: of pynq 3.0; of later versions.
+_STATE_FILES = ("global_pl_state.json", "global_pl_state_.json")
+_READ_BYTES = 1000
+
+_locks: WeakSet[ProcessLock] = WeakSet()
 
 
 class ProcessLock:
     """Held until :meth:`release`, or until the process ends, however it does.
 
-    Only devices whose registers are mapped into memory are shared by processes; a simulated one is not.
+    Only devices whose registers are mapped into memory are shared by processes; a simulated one is not. The file holds
+    the process's number, and what :meth:`note` adds; it is empty after a release.
 
     Raises
     ------
     BackendError
-        When another process has it; the message names it.
+        When another process has it (the message names it), or only root may open it.
+
+    Attributes
+    ----------
+    left_running : int, optional
+        The address of the accelerator's registers, where the last holder was killed and its overlay is still loaded.
     """
 
     def __init__(self, device: Any) -> None:
-        self._file: int | None = None
+        self._file: FileIO | None = None  # closes itself when an exception leaves nobody who holds it
+        self._pid, self._device = os.getpid(), device
+        self.left_running: int | None = None
         if not device.has_capability("MEMORY_MAPPED"):
             return
         import fcntl  # not on every computer that imports this package
 
-        path = Path(tempfile.gettempdir()) / LOCK_FILE
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise BackendError(f"cannot open {path}: {error.strerror}; remove it, or run as root") from None
+        file = _open(LOCK_FILE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
-            os.close(file)
-            raise BackendError(f"the accelerator is in use by process {holder}; close its Classifier, or end it "
-                               f"(in Jupyter: shut down the other notebook's kernel)") from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+            holder = f"process {_lines(file)[0]}" if _lines(file)[0] else "another process"
+            file.close()
+            raise BackendError(f"the accelerator is in use by {holder}; close its Classifier, or end it (in Jupyter: "
+                               f"shut down the other notebook's kernel)") from None
         self._file = file
+        _locks.add(self)
+        _, note = _lines(file)
+        self._write(note)  # kept, should this process be killed before it has stopped what the last one left
+        address, _, mark = note.partition(" ")
+        if mark and mark == self._mark() and address.isdecimal():
+            self.left_running = int(address)
 
-    def release(self) -> None:
-        """Let others have it; may be called twice."""
+    def note(self, address: int) -> None:
+        """Leave word where the registers of the overlay lie that is loaded now; for ``left_running``."""
+        if self._file is not None:
+            self._write(f"{address} {self._mark()}")
+
+    def _mark(self) -> str:
+        boot = ""
+        with contextlib.suppress(OSError):
+            boot = _BOOT_ID.read_text().strip()
+        return " ".join([boot, *map(str, download_mark(self._device))])
+
+    def _write(self, note: str) -> None:
+        with contextlib.suppress(OSError):  # a full /run takes away the word for others, not the lock
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), f"{self._pid}\n{note}\n".encode(), 0)
+
+    def release(self, clean: bool = True) -> None:
+        """Let others have it; may be called twice.
+
+        Parameters
+        ----------
+        clean : bool
+            Whether the accelerator is at rest, so that the next holder has nothing to stop.
+        """
+        file, self._file = self._file, None
+        if file is None:
+            return
+        _locks.discard(self)
+        with contextlib.suppress(OSError):
+            if clean and os.getpid() == self._pid:
+                os.ftruncate(file.fileno(), 0)
+        file.close()
+
+    def leave_to_parent(self) -> None:
+        """In a child process: hold it no longer; it is still the parent's."""
         file, self._file = self._file, None
         if file is not None:
-            with contextlib.suppress(OSError):
-                os.close(file)
+            file.close()
+
+
+def _leave_to_parent() -> None:
+    for lock in list(_locks):
+        lock.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child would hold the lock on, after the parent's release or death.
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _open(path: Path) -> FileIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, 0o600))
+    except PermissionError as error:
+        raise BackendError(f"cannot open {path}: {error.strerror}; {become_root()}") from None
+    except OSError as error:
+        raise BackendError(f"cannot open {path}: {error.strerror}; remove what is there, or restart the board"
+                           ) from None
+
+
+def _lines(file: FileIO) -> tuple[str, str]:
+    """The process's number and its note."""
+    content = b""
+    with contextlib.suppress(OSError):  # no file that can be read
+        content = os.pread(file.fileno(), _READ_BYTES, 0)
+    number, note, *_ = [*content.decode(errors="replace").splitlines(), "", ""]
+    return number.strip(), note.strip()
+
+
+def download_mark(device: Any) -> tuple[int, ...]:
+    """Changes when any process downloads a bitstream with pynq, which then writes its state to a file.
+
+    Only to devices whose registers are mapped into memory: no other process has a simulated one.
+    """
+    if not device.has_capability("MEMORY_MAPPED"):
+        return ()
+    import pynq.pl_server
+
+    folder, times = os.path.dirname(pynq.pl_server.__file__), []
+    for name in _STATE_FILES:
+        try:
+            times.append(os.stat(os.path.join(folder, name)).st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)

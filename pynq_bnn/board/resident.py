@@ -109,6 +109,10 @@ class ResidentNetwork:
 
     def close(self) -> None:
         """Free all memory, after the call that is under way in another thread; may be called twice."""
+        if self.accelerator.foreign:  # so is its memory
+            self._closed = True
+            _abandoned.append(self.buffers)
+            return
         with self._turn(closing=True):
             self._closed = True
             self._free()
@@ -241,6 +245,7 @@ class ResidentNetwork:
     @contextlib.contextmanager
     def _turn(self, closing: bool = False) -> Iterator[None]:
         """One call at a time uses the buffers; other threads wait."""
+        self.accelerator.require_own()  # a thread of the parent may have held the lock
         me = threading.get_ident()
         if self._lock.locked() and self._thread == me:
             if not closing:

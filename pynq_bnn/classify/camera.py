@@ -1,67 +1,56 @@
-"""Frames of cameras, videos and image sequences, as RGB arrays; OpenCV is imported when one is opened.
+"""Frames of cameras, streams, videos and image sequences, as RGB arrays; OpenCV is imported when one is opened.
 
-A camera is read in a thread of its own, so that a network slower than it gets the newest frame and not one that has
-waited in a queue.
+A camera or a stream is read in a thread of its own, so that a network slower than it gets the newest frame and not one
+that has waited in a queue.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import re
-import sys
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Union
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
 from ..data.folders import is_picture_name, picture_paths
-from ..errors import CameraError, DataError, first_line
+from ..errors import CameraError, DataError, ImageError, first_line
 from ..files import is_dir, is_file
+from .devices import CameraDevice, camera_devices, device_index, gives_pictures
+from .opencv import URL, import_opencv, open_capture, read_frame
 from .preprocess import read_picture
+
+log = logging.getLogger(__name__)
 
 Source = Union[int, str, Path]
 
 # Seconds: without a frame, after which a camera counts as gone; until its thread has to have ended.
 _FRAME_TIMEOUT, _END_TIMEOUT = 10.0, 3.0
-# OpenCV's own level of messages, not Python's.
-_SILENT = 0
+# A camera may miss some frames in a row, with seconds between two tries; then it is opened again, as long as it takes
+# until it is plugged in again, and so often with no frame in between.
+_MISSED_FRAMES, _MISSED_PAUSE = 5, 0.05
+_REOPEN_SECONDS, _REOPEN_PAUSE, _REOPENINGS = 4.0, 0.25, 2
 _NUMBER = re.compile(r"%0?(\d*)d")
-
-
-def import_opencv() -> ModuleType:
-    """The module ``cv2``.
-
-    Raises
-    ------
-    CameraError
-        It is not installed or does not work.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise CameraError(f"cameras and videos are read by OpenCV, which cannot be imported ({first_line(error)}); "
-                          f"pip install 'pynq-bnn[camera]', on a board: sudo apt install python3-opencv") from None
-    with contextlib.suppress(AttributeError):  # what it writes to the terminal, our errors say better
-        # The second is its name since OpenCV 5.
-        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
-    return cv2
 
 
 class Frames(ABC):
     """An iterator of (H, W, 3) uint8 RGB frames; a context manager, :meth:`close` may be called twice.
 
     name : what messages call the source; live : whether it goes on without us; rate : its frames a second, 0 where
-    it has none.
+    it has none; skipped : pictures passed over because they cannot be read.
     """
 
     name: str
     live = False
     rate = 0.0
+    skipped = 0
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self
@@ -81,14 +70,15 @@ class Frames(ABC):
 
 
 def open_frames(source: Source) -> Frames:
-    """Open a camera, a video file or an image sequence.
+    """Open a camera, a stream, a video file or an image sequence.
 
     Parameters
     ----------
     source : int, str or Path
-        The index of a camera (0 is the first), or its device file; a video file; for a sequence of pictures their
+        The number of a camera (0 is the first of :func:`~pynq_bnn.classify.devices.camera_devices`), or its device
+        file; the address of a stream (``rtsp://…``, ``http://…``); a video file; for a sequence of pictures their
         folder, or their names with a number in it (``shot-%04d.png``) or with stars (``shots/*.jpg``), in the order of
-        the numbers or names.
+        the numbers or names. Pictures of a sequence that cannot be read are passed over, with a warning.
 
     Raises
     ------
@@ -96,10 +86,17 @@ def open_frames(source: Source) -> Frames:
         Nothing of the kind is there, it cannot be opened, or OpenCV, which cameras and videos need, is missing.
     """
     if isinstance(source, (int, np.integer)) and not isinstance(source, bool):
-        return _Camera(int(source))
+        return _numbered_camera(int(source))
     if not isinstance(source, (str, Path)):
-        raise CameraError(f"a source is the number of a camera or the path of a video, a folder or a sequence of "
-                          f"pictures, not {type(source).__name__}")
+        raise CameraError(f"a source is the number of a camera, the address of a stream, or the path of a video, a "
+                          f"folder or a sequence of pictures, not {type(source).__name__}")
+    if isinstance(source, str) and not source.strip():  # as a path it would be the current folder
+        raise CameraError("a source without a name was given; give the number of a camera (0 is the first), or . for "
+                          "the pictures in the current folder")
+    if isinstance(source, str) and (url := URL.fullmatch(source)):
+        if url[1].lower() != "file":
+            return _stream(source)
+        source = url2pathname(urlsplit(source).path)
     path = Path(source)
     if is_file(path):
         return _Pictures([path], str(path)) if is_picture_name(path) else _Video(path)
@@ -111,9 +108,56 @@ def open_frames(source: Source) -> Frames:
     if _NUMBER.search(path.name) or "*" in path.name:
         return _Pictures(_sequence(path), str(path))
     if _exists(path):  # a device file
-        return _Camera(str(path))
-    raise CameraError(f"{path}: no such file or folder; give the number of a camera (0 is the first), a video, a "
-                      f"folder of pictures or a sequence such as shot-%04d.png")
+        return _device_camera(path)
+    raise CameraError(f"{path}: no such file or folder; give the number of a camera (0 is the first), a stream "
+                      f"(rtsp://…), a video, a folder of pictures or a sequence such as shot-%04d.png")
+
+
+def _numbered_camera(number: int) -> _Camera:
+    devices = camera_devices()
+    if not devices:  # another system, or cameras of another kind: OpenCV knows
+        return _Camera(f"camera {number}", lambda: None if number < 0 else open_capture(number))
+    if not 0 <= number < len(devices):
+        raise CameraError(f"camera {number} cannot be opened; {cameras_here()}. Plug it in, or give the number of one")
+    return _known_camera(f"camera {number} ({devices[number]})", devices[number])
+
+
+def _device_camera(path: Path) -> _Camera:
+    index = device_index(path)
+    if index is None:
+        return _Camera(f"camera {path}", lambda: open_capture(str(path)))
+    if not gives_pictures(path.resolve()):
+        raise CameraError(f"camera {path} gives no pictures (a webcam has a second device for metadata); "
+                          f"{cameras_here()}. Give one of these")
+    known = [device for device in camera_devices() if device.index == index]
+    return _known_camera(f"camera {path}", known[0] if known else CameraDevice(str(path), "", index))
+
+
+def _known_camera(name: str, device: CameraDevice) -> _Camera:
+    def find() -> Any:
+        """The camera, which has another number if it was plugged in again: by its name then, and no other."""
+        here = camera_devices()
+        same = [found for found in here if found == device]
+        same = same or [found for found in here if device.name and found.name == device.name]
+        return open_capture((same or [device])[0].index)
+
+    return _Camera(name, find)
+
+
+def _stream(url: str) -> Frames:
+    """A stream that goes on by itself, or a video file on another machine, whose frames are all given."""
+    name = _without_password(url)
+    capture = open_capture(url)
+    if capture is None:
+        raise CameraError(f"{name}: nothing that OpenCV can read answers there; check the address, the network, and "
+                          f"that the stream runs")
+    if capture.get(import_opencv().CAP_PROP_FRAME_COUNT) > 0:
+        return _Video(name, capture)
+    return _Camera(name, lambda: open_capture(url), capture)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def _exists(path: Path) -> bool:
@@ -145,33 +189,46 @@ def _listed(folder: Path) -> list[Path]:
 
 
 class _Pictures(Frames):
-    """Picture files one after the other, by Pillow alone."""
+    """Picture files one after the other, by Pillow alone; a damaged one is no reason to miss those after it."""
 
     def __init__(self, paths: list[Path], name: str) -> None:
         if not paths:
             raise CameraError(f"{name}: no pictures there; name a folder or a sequence that holds some")
         self.name = name
-        self._paths = iter(paths)
+        self._paths, self._count = iter(paths), len(paths)
 
     def __next__(self) -> np.ndarray:
-        return np.asarray(read_picture(next(self._paths)).convert("RGB"))
+        for path in self._paths:
+            try:
+                return np.asarray(read_picture(path).convert("RGB"))
+            except ImageError as error:
+                if self._count == 1:
+                    raise
+                self.skipped += 1
+                log.warning("%s", error)
+        if self.skipped == self._count:
+            raise CameraError(f"{self.name}: none of the {self._count} pictures there can be read; name others")
+        raise StopIteration
 
 
 class _Video(Frames):
     """A file, frame after frame."""
 
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._capture = _open(self.name)
+    def __init__(self, name: str | Path, capture: Any = None) -> None:
+        self.name = str(name)
+        self._capture = open_capture(self.name) if capture is None else capture
         if self._capture is None:
-            raise CameraError(f"{path}: OpenCV cannot read it; it is no video, damaged, or of a kind that this OpenCV "
+            raise CameraError(f"{name}: OpenCV cannot read it; it is no video, damaged, or of a kind that this OpenCV "
                               f"does not know (.mp4 and .avi are the safest)")
-        rate = self._capture.get(import_opencv().CAP_PROP_FPS)
+        cv2 = import_opencv()
+        with contextlib.suppress(AttributeError):  # OpenCV before 4.5.1
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones film sideways; OpenCV 4.11 leaves it so
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = float(rate) if 0 < rate < 1000 else 0.0  # files may say anything
         self._any = False
 
     def __next__(self) -> np.ndarray:
-        frame = _read(self._capture) if self._capture is not None else None
+        frame = read_frame(self._capture) if self._capture is not None else None
         if frame is None:
             self.close()
             if not self._any:
@@ -189,34 +246,71 @@ class _Video(Frames):
 
 
 class _Camera(Frames):
-    """A camera's newest frame, each at most once."""
+    """The newest frame of a camera or a stream, each at most once.
+
+    Parameters
+    ----------
+    name : str
+    find : callable
+        Opens it, also again; gives None where it cannot be opened.
+    capture : optional
+        What ``find`` would give the first time.
+    """
 
     live = True
 
-    def __init__(self, device: int | str) -> None:
-        self.name = f"camera {device}"
-        capture = None if isinstance(device, int) and device < 0 else _open(device)
+    def __init__(self, name: str, find: Callable[[], Any], capture: Any = None) -> None:
+        self.name, self._find = name, find
+        capture = find() if capture is None else capture
         if capture is None:
-            raise CameraError(f"{self.name} cannot be opened; {_cameras_here()}. Plug one in, give another number, or "
-                              f"end the program that uses it")
+            raise CameraError(f"{name} cannot be opened; {cameras_here()}. Plug one in, give another number, or end "
+                              f"the program that uses it")
         self._changed, self._stop = threading.Condition(), threading.Event()
         self._frame: np.ndarray | None = None
+        self._error: Exception | None = None
         self._gone = False
-        self._thread = threading.Thread(target=self._watch, args=(capture,), name=self.name, daemon=True)
+        self._thread = threading.Thread(target=self._watch, args=(capture,), name=name, daemon=True)
         self._thread.start()
 
     def _watch(self, capture: Any) -> None:
         """Runs in the thread, which alone touches the camera, also to release it."""
+        missed = reopened = 0
         try:
-            while not self._stop.is_set():
-                frame = _read(capture)
-                with self._changed:
-                    self._frame, self._gone = frame, frame is None
-                    self._changed.notify_all()
-                if frame is None:
-                    return
+            while not self._stop.is_set() and capture is not None:
+                frame = read_frame(capture)
+                if frame is not None:
+                    missed = reopened = 0
+                    self._tell(frame)
+                elif missed < _MISSED_FRAMES:
+                    missed += 1
+                    self._stop.wait(_MISSED_PAUSE)
+                else:
+                    gone, capture = capture, None
+                    gone.release()
+                    missed, reopened = 0, reopened + 1
+                    capture = self._open_again() if reopened <= _REOPENINGS else None
+        except Exception as error:  # of OpenCV, or a frame of an unknown kind
+            self._error = error
         finally:
-            capture.release()
+            self._gone = True
+            self._tell(None)
+            if capture is not None:
+                capture.release()
+
+    def _tell(self, frame: np.ndarray | None) -> None:
+        with self._changed:
+            self._frame = self._frame if frame is None else frame
+            self._changed.notify_all()
+
+    def _open_again(self) -> Any:
+        log.warning("%s gives no frames; opening it again", self.name)
+        end = time.monotonic() + _REOPEN_SECONDS
+        while not self._stop.is_set():
+            capture = self._find()
+            if capture is not None or time.monotonic() >= end:
+                return capture
+            self._stop.wait(_REOPEN_PAUSE)
+        return None
 
     def __next__(self) -> np.ndarray:
         if self._stop.is_set():
@@ -224,62 +318,24 @@ class _Camera(Frames):
         with self._changed:
             there = self._changed.wait_for(lambda: self._frame is not None or self._gone, _FRAME_TIMEOUT)
             frame, self._frame = self._frame, None
-        if frame is None:
-            what = "no longer gives frames" if there else f"has given no frame for {_FRAME_TIMEOUT:g} seconds"
-            raise CameraError(f"{self.name} {what}; it was unplugged, or another program took it: check its cable and "
-                              f"start again")
-        return frame
+        if frame is not None:
+            return frame
+        if isinstance(self._error, CameraError):
+            raise self._error
+        if self._error is not None:
+            raise CameraError(f"{self.name} cannot be read ({first_line(self._error)}); try another camera, or another "
+                              f"version of OpenCV") from self._error
+        what = "no longer gives frames" if there else f"has given no frame for {_FRAME_TIMEOUT:g} seconds"
+        raise CameraError(f"{self.name} {what}; it was unplugged, or another program took it: check its cable and "
+                          f"start again")
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join(_END_TIMEOUT)  # a camera that hangs is left to its thread
 
 
-def _cameras_here() -> str:
-    """What Linux knows of cameras; other systems have no such files."""
-    found = sorted(path.name for path in Path("/dev").glob("video*"))
-    return f"there are {', '.join(f'/dev/{name}' for name in found)}" if found else "this machine has no /dev/video*"
-
-
-def _open(what: int | str) -> Any:
-    """A ``cv2.VideoCapture`` that is open, or None."""
-    cv2 = import_opencv()
-    try:
-        with _silent_stderr():
-            capture = cv2.VideoCapture(what)
-    except cv2.error:
-        return None
-    if capture.isOpened():
-        return capture
-    capture.release()
-    return None
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Nothing reaches the terminal from the C libraries, which complain of damaged files past every log level."""
-    try:
-        sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except (OSError, AttributeError, ValueError):  # there is no stderr
-        yield
-        return
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _read(capture: Any) -> np.ndarray | None:
-    """The next frame as RGB, or None at the end or when it cannot be read."""
-    cv2 = import_opencv()
-    try:
-        there, frame = capture.read()
-    except cv2.error:
-        return None
-    if not there or frame is None:
-        return None
-    return cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB if frame.ndim == 2 else cv2.COLOR_BGR2RGB)
+def cameras_here() -> str:
+    """Which cameras there are, with the numbers that choose them, as a clause of a sentence."""
+    devices = camera_devices()
+    listed = "; ".join(f"{number}: {device}" for number, device in enumerate(devices))
+    return f"there are {listed}" if devices else "this machine has no /dev/video* that gives pictures"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Union
@@ -15,22 +15,21 @@ from typing import Union
 import numpy as np
 
 from ..backends import create_backend
-from ..backends.base import Stopwatch
-from ..errors import ImageError, NetworkError
+from ..backends.base import Backend, Stopwatch
+from ..errors import NetworkError
 from ..files import file_state
-from ..interop.old_preprocessing import bnn_pynq_pixels
-from ..network import InputSpec, Network
+from ..network import Network
 from ..zoo import find_network
 from .camera import Frames, Source
 from .live import live_results
-from .preprocess import Picture, network_input, seen_box
+from .preparation import Preparation
+from .preprocess import Picture
+from .reading import channels_last, is_tensor, tensor_array
 from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
 
 # Pictures are made ready in groups, one while the backend computes another; those that are ready come in larger ones.
 GROUP, READY_GROUP = 64, 1024
-# Preprocessing of BNN-PYNQ, and whether it goes by way of 64 pixels.
-BNN_PYNQ_FITS = {"bnn-pynq": False, "bnn-pynq-64": True}
 
 
 class Classifier:
@@ -45,8 +44,9 @@ class Classifier:
         "auto": the board's overlay when there is one, else "cpu". "rtl" simulates the accelerator.
     fit : str, optional
         How pictures of another size are fitted, instead of the network's own rule: "letterbox",
-        "extend", "crop", "stretch" or "digit"; for 32×32 colour networks also "bnn-pynq", the preprocessing of
-        that project, and "bnn-pynq-64", the same by way of 64 pixels.
+        "extend", "crop", "stretch" or "digit"; or the preprocessing of BNN-PYNQ: "bnn-pynq", for 32×32 colour
+        networks also "bnn-pynq-64" (by way of 64 pixels), for 28×28 grey ones "bnn-pynq-chars" (its notebook of
+        characters instead of that of digits).
     trace : str or Path, optional
         With the backend "rtl": FST file for the waves of the simulated accelerator.
 
@@ -64,7 +64,7 @@ class Classifier:
     def __init__(self, network: Union[str, Path, Network] = "cnv-cifar10", backend: str = "auto", *,
                  fit: str | None = None, trace: str | Path | None = None) -> None:
         self.network = network if isinstance(network, Network) else find_network(network)
-        self._prepare, self._box = _preparation(self.network.input, fit)
+        self._preparation = Preparation(self.network.input, fit)
         self.backend = create_backend(backend, self.network, trace=trace)
         self.timing = Timing()
 
@@ -77,7 +77,11 @@ class Classifier:
 
         Parameters
         ----------
-        image : path, PIL image, (H, W) or (H, W, C) uint8 array; a list of these; or (N, H, W, C) uint8
+        image : path, binary stream, PIL image, (H, W) or (H, W, C) uint8 array or torch tensor; a list of these; or
+        (N, H, W, C) uint8
+            Colours are red, green, blue in this order. ``cv2.imread`` and ``cv2.VideoCapture`` give blue, green, red,
+            which nothing in the array tells: write ``classify(frame[:, :, ::-1])``. A fourth channel is alpha; channels
+            may come first, (C, H, W), where the shape says so.
 
         Returns
         -------
@@ -90,6 +94,8 @@ class Classifier:
             A picture cannot be read, or an array has another type or shape.
         """
         self._require_open()
+        if is_tensor(image):
+            image = tensor_array(image)
         if isinstance(image, np.ndarray) and image.ndim == 4:
             return self._classify_array(image)
         if isinstance(image, (list, tuple)):
@@ -133,29 +139,31 @@ class Classifier:
 
     def _answer(self, picture: Picture) -> Result:
         """One picture without looking at the next."""
-        self._require_open()
-        began = time.perf_counter()
-        pixels = self._prepare(picture)[None]
+        backend, began = self._require_open(), time.perf_counter()
+        pixels = self._preparation.one(picture)[None]
         preparing = time.perf_counter() - began
-        scores = self.backend.scores(pixels)
-        self._note_timing(1, preparing, began)
-        return single_results(self.network.output, scores, pixels)[0]
+        sums = backend.scores(pixels)
+        self._note_timing(backend, 1, preparing, began)
+        return self._results(sums, pixels)[0]
 
     def _stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
-        self._require_open()
+        backend = self._require_open()
         began, preparing, waiting = time.perf_counter(), Stopwatch(), deque()
         images, rest = 0, iter(pictures)
 
         def groups() -> Iterator[np.ndarray]:
-            while group := [self._prepare(picture) for picture in islice(rest, GROUP)]:
+            while group := [self._preparation.one(picture) for picture in islice(rest, GROUP)]:
                 waiting.extend(group)
                 yield np.stack(group)
 
-        with closing(self.backend.stream(preparing.watch(groups()))) as stream:
-            for scores in stream:
-                images += len(scores)
-                yield from single_results(self.network.output, scores, [waiting.popleft() for _ in scores])
-        self._note_timing(images, preparing.seconds, began)
+        with closing(backend.stream(preparing.watch(groups()))) as stream:
+            for sums in stream:
+                images += len(sums)
+                yield from self._results(sums, np.stack([waiting.popleft() for _ in sums]))
+        self._note_timing(backend, images, preparing.seconds, began)
+
+    def _results(self, sums: np.ndarray, pixels: np.ndarray) -> list[Result]:
+        return single_results(self.network.output, sums, pixels, self._preparation.blank(pixels))
 
     def classify_arrays(self, arrays: Iterable[np.ndarray]) -> BatchResult:
         """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
@@ -169,39 +177,36 @@ class Classifier:
         ImageError
             An array has another type or shape.
         """
-        self._require_open()
+        backend = self._require_open()
         began, preparing = time.perf_counter(), Stopwatch()
-        none = np.zeros((0, len(self.classes)), np.int32)
-        scores = np.concatenate([none, *self.backend.stream(preparing.watch(map(self._fit_array, arrays)))])
-        result = batch_result(self.network.output, scores)
-        self._note_timing(len(scores), preparing.seconds, began)
+        sums, empty = [np.zeros((0, len(self.classes)), np.int32)], [np.zeros(0, bool)]
+
+        def ready() -> Iterator[np.ndarray]:
+            for array in arrays:
+                pixels = self._preparation.many(array)
+                empty.append(self._preparation.blank(pixels))
+                yield pixels
+
+        sums += backend.stream(preparing.watch(ready()))
+        result = batch_result(self.network.output, np.concatenate(sums), np.concatenate(empty))
+        self._note_timing(backend, len(result), preparing.seconds, began)
         return result
 
     def _classify_array(self, pictures: np.ndarray) -> BatchResult:
-        step = READY_GROUP if pictures.shape[1:] == self.network.input.shape else GROUP
+        step = READY_GROUP if channels_last(pictures).shape[1:] == self.network.input.shape else GROUP
         return self.classify_arrays(pictures[start:start + step] for start in range(0, max(1, len(pictures)), step))
 
-    def _note_timing(self, images: int, preparing: float, began: float) -> None:
-        last = self.backend.last_time
+    def _note_timing(self, backend: Backend, images: int, preparing: float, began: float) -> None:
+        last = backend.last_time
         self.timing = Timing(images, preparing, last.transfer, last.compute, time.perf_counter() - began)
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """The (H, W, C) uint8 pixels that the network sees of ``picture``."""
-        return self._prepare(picture)
+        return self._preparation.one(picture)
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
         """The part of ``picture`` that :meth:`prepare` makes its pixels of: (left, top, right, bottom) in pixels."""
-        return self._box(picture)
-
-    def _fit_array(self, pictures: np.ndarray) -> np.ndarray:
-        shape = self.network.input.shape
-        if pictures.shape[1:] == shape and pictures.dtype == np.uint8:
-            return np.ascontiguousarray(pictures)
-        if pictures.dtype != np.uint8 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape[1:]:
-            raise ImageError(f"an array of shape {pictures.shape}, {pictures.dtype}; pictures are uint8,"
-                             " (count, height, width, 1 or 3)")
-        fitted = [self._prepare(p) for p in pictures]
-        return np.stack(fitted) if fitted else np.zeros((0, *shape), np.uint8)
+        return self._preparation.box(picture)
 
     def verify(self, images: int = 8, pixels: np.ndarray | None = None) -> VerifyReport:
         """Check the backend: the golden image first, then every layer's map against an independent engine.
@@ -212,18 +217,20 @@ class Classifier:
             Number of noise pictures when no ``pixels`` are given.
         pixels : (N, H, W, C) uint8, optional
         """
-        self._require_open()
-        return verify_backend(self.backend, images, pixels)
+        return verify_backend(self._require_open(), images, pixels)
 
-    def _require_open(self) -> None:
-        if self.backend is None:
+    def _require_open(self) -> Backend:
+        """The backend; a call takes it once, for another thread may close the classifier meanwhile."""
+        backend = self.backend
+        if backend is None:
             raise NetworkError("this Classifier is closed; make a new one")
+        return backend
 
     def close(self) -> None:
         """Free the backend; the classifier cannot be used after it."""
-        if self.backend is not None:
-            self.backend.close()
-        self.backend = None
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -232,33 +239,48 @@ class Classifier:
         self.close()
 
 
-def _preparation(spec: InputSpec, fit: str | None) -> tuple[Callable[[Picture], np.ndarray], Callable]:
-    """The functions from a picture to the pixels of the network's input, and to the part that these are made of."""
-    if isinstance(fit, str) and fit in BNN_PYNQ_FITS:
-        if spec.shape != (32, 32, 3):
-            raise NetworkError(f"{fit!r} makes 32×32 colour pictures, the network takes {spec.shape}")
-        # That preprocessing shows the network the whole picture, as "letterbox" does.
-        return partial(bnn_pynq_pixels, via_64=BNN_PYNQ_FITS[fit]), partial(seen_box, spec=replace(spec, fit="stretch"))
-    spec = spec if fit is None else replace(spec, fit=fit)
-    return partial(network_input, spec=spec), partial(seen_box, spec=spec)
-
-
 class _Kept:
-    """The classifier of the last network that ``classify`` was asked for, and what it was made from."""
+    """The classifier of the last network that ``classify`` was asked for, shared by all threads.
 
-    key: tuple | None = None
-    classifier: Classifier | None = None
+    Another network takes its place at once; it is closed when the last call that uses it is at its end.
+    """
+
+    _last: _Kept | None = None
+    _lock = threading.Lock()
+
+    def __init__(self, key: tuple, classifier: Classifier) -> None:
+        self.key, self.classifier, self.calls = key, classifier, 0
 
     @classmethod
-    def get(cls, network: Union[str, Path], backend: str) -> Classifier:
-        """The kept classifier, made anew when name, file or backend are others than last time."""
+    @contextmanager
+    def borrow(cls, network: Union[str, Path], backend: str) -> Iterator[Classifier]:
+        """The kept classifier; a new one when name, file or backend are others than last time."""
         key = (str(network), file_state(network), backend)
-        if cls.classifier is None or key != cls.key:
-            if cls.classifier is not None:
-                cls.classifier.close()
-            cls.key = cls.classifier = None
-            cls.classifier, cls.key = Classifier(network, backend), key
-        return cls.classifier
+        with cls._lock:
+            if cls._last is None or cls._last.key != key:
+                replaced, cls._last = cls._last, None
+                if replaced is not None and not replaced.calls:
+                    replaced.classifier.close()  # before the next one needs the memory
+                cls._last = cls(key, Classifier(network, backend))
+            kept = cls._last
+            kept.calls += 1
+        try:
+            yield kept.classifier
+        finally:
+            with cls._lock:
+                kept.calls -= 1
+                unused = not kept.calls and kept is not cls._last
+            if unused:
+                kept.classifier.close()
+
+    @classmethod
+    def forget(cls) -> None:
+        """In a child process: what is kept belongs to the parent, whose threads may hold the lock."""
+        cls._last, cls._lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Kept.forget)
 
 
 def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path, Network] = "cnv-cifar10",
@@ -266,7 +288,8 @@ def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path,
     """Classify pictures with a shipped network, a ``.bnn`` file or a network in memory.
 
     The classifier of the last network named is kept, so that calls in a row load it once. See
-    :meth:`Classifier.classify` for what ``image`` may be, what comes back and what is raised.
+    :meth:`Classifier.classify` for what ``image`` may be, what comes back and what is raised. Arrays are RGB; OpenCV's
+    are BGR: ``classify(cv2.imread("cat.jpg")[:, :, ::-1])``.
 
     >>> classify("cat.jpg").label
     'cat'
@@ -274,4 +297,5 @@ def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path,
     if isinstance(network, Network):
         with Classifier(network, backend) as classifier:
             return classifier.classify(image)
-    return _Kept.get(network, backend).classify(image)
+    with _Kept.borrow(network, backend) as classifier:
+        return classifier.classify(image)

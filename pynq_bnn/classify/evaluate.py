@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.datasets import Dataset
+from ..data.names import match_names
 from ..data.split import Split
 from ..errors import DataError
 from .classifier import READY_GROUP, Classifier
@@ -18,6 +19,7 @@ from .classifier import READY_GROUP, Classifier
 class Evaluation:
     """top1, top5 : shares of right answers, 0…1; confusion : (K, K) counts, true class × answer.
 
+    missing : the network's classes of which the split holds no picture. top5 is 1 for a network of up to five classes.
     unanswered counts pictures for which the network chose no class; they are wrong and not in ``confusion``.
     """
 
@@ -28,6 +30,7 @@ class Evaluation:
     unanswered: int
     seconds: float
     confusion: np.ndarray
+    missing: tuple[str, ...] = ()
 
 
 def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda batches: batches) -> Evaluation:
@@ -36,33 +39,43 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
     Raises
     ------
     DataError
-        When the data set has a class that the network does not know.
+        When the split holds a class that the network does not know, or no picture.
     """
     name, split = data.evaluation_split()
+    if not len(split):
+        raise DataError(f"{data.name} holds no picture to classify")
     labels = _network_labels(data, split, classifier.classes)
     began = time.perf_counter()
     starts = range(0, len(split), READY_GROUP)
     answers = classifier.classify_arrays(split.images[start:start + READY_GROUP] for start in progress(starts))
     seconds = time.perf_counter() - began
-    index, logits = answers.index, answers.logits
+    index, scores = answers.index, answers.scores
     count = len(classifier.classes)
     confusion = np.zeros((count, count), np.int64)
     answered = index >= 0
     np.add.at(confusion, (labels[answered], index[answered]), 1)
+    missing = tuple(classifier.classes[label] for label in sorted(set(range(count)) - set(labels.tolist())))
     return Evaluation(name, len(split), float((index == labels).mean()),
-                      float(_in_top5(logits, index, labels).mean()),
-                      int((~answered).sum()), seconds, confusion)
+                      float(_in_top5(scores, index, labels).mean()),
+                      int((~answered).sum()), seconds, confusion, missing)
 
 
-def _in_top5(logits: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    best = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+def _in_top5(scores: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     return (best == labels[:, None]).any(axis=1) | (index == labels)
 
 
 def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> np.ndarray:
-    """Labels of the data set as indices into the network's classes, matched by name, upper or lower case."""
-    known = {name.casefold(): index for index, name in enumerate(classes)}
-    unknown = [name for name in data.classes if name.casefold() not in known]
+    """Labels of the data set as indices into the network's classes, matched by name (see :func:`match_names`)."""
+    if data.classes == classes:
+        return split.labels
+    present = np.unique(split.labels)
+    names = [data.classes[label] for label in present]
+    places = match_names(names, classes)
+    unknown = [name for name, place in zip(names, places) if place is None]
     if unknown:
-        raise DataError(f"the data set's class {unknown[0]!r} is none of the network's: {', '.join(classes)}")
-    return np.array([known[name.casefold()] for name in data.classes])[split.labels]
+        raise DataError(f"the data set's class {unknown[0]!r} is none of the network's, or may be several:"
+                        f" {', '.join(classes)}")
+    labels = np.zeros(len(data.classes), np.int64)
+    labels[present] = places
+    return labels[split.labels]

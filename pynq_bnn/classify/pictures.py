@@ -12,6 +12,8 @@ from .live import LiveResult
 from .preprocess import Picture, read_picture
 from .result import Result
 
+# Rows of one picture; many more make files that hardly any program opens.
+MAX_ROWS = 50
 _SIDE, _GAP, _BAR_HEIGHT, _BAR_WIDTH = 224, 16, 20, 200
 _GUIDE, _STRIP = "#ffb000", "#111820"
 _INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
@@ -45,7 +47,7 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
 
     Parameters
     ----------
-    items : pairs of a picture and its result
+    items : pairs of a picture and its result, up to ``MAX_ROWS``
     titles : a heading for each row
     bars : int
         Show at most this many classes, the best ones.
@@ -53,10 +55,12 @@ def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str
     Raises
     ------
     ImageError
-        There is nothing to draw, or a picture cannot be read.
+        There is nothing to draw, or too much, or a picture cannot be read.
     """
     if not items:
         raise ImageError("no result to draw")
+    if len(items) > MAX_ROWS:
+        raise ImageError(f"{len(items)} results; up to {MAX_ROWS} fit one picture: draw several")
     rows = [_row(picture, result, title, bars) for (picture, result), title in zip(items, titles)]
     width = max(row.width for row in rows)
     canvas = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
@@ -75,7 +79,7 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     width = 2 * (_SIDE + _GAP) + name_width + _BAR_WIDTH + 80 + _GAP
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
-    _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.confidence:.0%})", _INK, _font(17))
+    _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.certainty})", _INK, _font(17))
     canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Image.LANCZOS), (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
@@ -127,7 +131,7 @@ def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
     draw.rectangle((corner[0] - 2, corner[1] - 2, corner[0] + seen.width + 1, corner[1] + seen.height + 1), _GUIDE)
     shown.paste(seen, corner)
     rate = f"{result.fps:.1f} fps" if result.fps else ""
-    return _below_banner(shown, f"{result.label} {result.confidence:.0%}", rate)
+    return _below_banner(shown, f"{result.label} {result.certainty}", rate)
 
 
 def _below_banner(picture: Image.Image, left: str, right: str) -> Image.Image:

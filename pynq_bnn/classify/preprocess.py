@@ -3,32 +3,35 @@
 The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its outcome:
 
 1. the first frame of an animation (of a PIL image: the present one); EXIF orientation applied;
-   transparency laid over the background (digits: over white); 16-bit samples shortened to their upper
-   8 bits; CMYK, palettes and other modes converted by Pillow;
+   transparency laid over the background (digits: over white); wider samples shortened to 8 bits; CMYK,
+   palettes and other modes converted by Pillow; more than 16 megapixels reduced by a whole factor;
 2. RGB, or grey (ITU-R 601 luma) for one-channel networks;
-3. a picture of the network's size is taken as it is; any other is resized with a LANCZOS filter:
+3. a picture of the network's size is taken as it is, with the rule ``digit`` only where it is white on
+   black; any other is resized with a LANCZOS filter:
    ``letterbox``: aspect kept, centred, the rest is background grey; ``extend``: the same, the rest
    repeats the picture's border; ``crop``: aspect kept, the middle is cut out; ``stretch``: aspect
-   ignored; ``digit``: as MNIST was made, see :func:`_fit_digit`.
+   ignored; ``digit``: as MNIST was made, see :mod:`pynq_bnn.classify.digits`.
 """
 
 from __future__ import annotations
 
-import struct
-from pathlib import Path
-from typing import Union
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..errors import ImageError, first_line
+from ..errors import ImageError
 from ..network.spec import InputSpec
+from .digits import find_ink, fit_digit
+from .reading import Picture, channels_last, check_pixels, read_picture
 
-Picture = Union[str, Path, Image.Image, np.ndarray]
+__all__ = ["Picture", "blank", "fitted", "network_input", "read_picture", "seen_box"]
 
-# What Pillow raises on files that are damaged or no pictures at all, and on images that were closed before use.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-                   AssertionError, AttributeError, struct.error, MemoryError, Image.DecompressionBombError)
+# A sign of the network's size is white on black when its brightest pixel is at least this, and dark on light when so
+# large a share of its outermost pixels is light; paper up to this is as good as black after the inversion.
+_WHITE, _LIGHT_SHARE, _BLACK = 128, 0.9, 8
+# Levels of 255 that the noise of a camera makes of a wall.
+_BLANK_LEVELS = 12
 
 
 def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
@@ -36,20 +39,84 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
 
     Parameters
     ----------
-    picture : path, PIL image, or (H, W), (H, W, 1), (H, W, 3) uint8 array
+    picture : as for :func:`~pynq_bnn.classify.reading.read_picture`
 
     Raises
     ------
     ImageError
         When the file is missing, damaged or no picture, or the array has another shape or type.
     """
-    # Handwriting is drawn dark on light; the digit rule inverts it.
-    paper = 255 if spec.fit == "digit" else spec.background
-    image = read_picture(picture, paper).convert("RGB" if spec.channels == 3 else "L")
+    mode = "RGB" if spec.channels == 3 else "L"
     size = (spec.width, spec.height)
-    if image.size != size:
-        image = _FITTERS[spec.fit](image, size, spec.background)
-    return np.asarray(image, np.uint8).reshape(spec.shape)
+    if spec.fit == "digit":
+        # Handwriting is drawn dark on light paper.
+        image = read_picture(picture, 255)
+        image = _digit_of_size(image) if image.size == size else fit_digit(image, size)
+    else:
+        image = read_picture(picture, spec.background).convert(mode)
+        if image.size != size:
+            image = _FITTERS[spec.fit](image, size, spec.background)
+    return np.asarray(image.convert(mode), np.uint8).reshape(spec.shape)
+
+
+def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    """(N, height, width, channels) uint8 of an array of pictures, each as :func:`network_input` makes it.
+
+    Parameters
+    ----------
+    pictures : (N, H, W, C) or (N, C, H, W) uint8, C of 1, 3 or 4
+    spec : InputSpec
+    one : callable, optional
+        What makes one picture of another size ready, instead of that function.
+
+    Raises
+    ------
+    ImageError
+        The array has another type or shape.
+    """
+    check_pixels(pictures)
+    given, pictures = pictures.shape, channels_last(pictures)
+    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3, 4) or 0 in pictures.shape[1:]:
+        raise ImageError(f"an array of shape {given}, uint8; pictures are (count, height, width, 1, 3 or 4 channels)")
+    if pictures.shape[1:] == spec.shape:
+        result = np.ascontiguousarray(pictures)
+        others = np.nonzero(~_white_on_black(result))[0] if spec.fit == "digit" else ()
+        if len(others):
+            result = result.copy()
+            for number in others:
+                result[number] = network_input(result[number], spec)
+        return result
+    made = [network_input(picture, spec) if one is None else one(picture) for picture in pictures]
+    return np.stack(made) if made else np.zeros((0, *spec.shape), np.uint8)
+
+
+def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """(N,) bool: whether there is nothing to see in the (N, H, W, C) uint8 ``pixels`` that the network gets.
+
+    That is one colour, apart from the noise of a camera and the bars of "letterbox"; and what has one code for the
+    network throughout.
+    """
+    if not len(pixels):
+        return np.zeros(0, bool)
+    flat = pixels.reshape(len(pixels), -1, spec.channels)
+    bars = (flat == spec.background).all(axis=2, keepdims=True) if spec.fit == "letterbox" else np.zeros((), bool)
+    low, high = np.where(bars, 255, flat).min(axis=1), np.where(bars, 0, flat).max(axis=1)
+    empty = (high.astype(np.int64) - low < _BLANK_LEVELS).all(axis=1)
+    if spec.fit == "letterbox":
+        for number in np.nonzero(empty)[0]:
+            empty[number] = np.ptp(_between_bars(pixels[number], spec.background).astype(np.int64), axis=(0, 1)
+                                   ).max() < _BLANK_LEVELS
+    if spec.bits == 1:
+        codes = spec.codes[flat]
+        empty |= (codes == codes[:, :1]).all(axis=(1, 2))
+    return empty
+
+
+def _between_bars(picture: np.ndarray, background: int) -> np.ndarray:
+    """``picture`` without the rows and columns at its edges that are background throughout."""
+    other = (picture != background).any(axis=2)
+    rows, columns = np.nonzero(other.any(axis=1))[0], np.nonzero(other.any(axis=0))[0]
+    return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] if len(rows) else picture
 
 
 def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
@@ -70,80 +137,43 @@ def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
     ImageError
         As :func:`network_input`.
     """
-    image = read_picture(picture)
+    image = read_picture(picture, 255 if spec.fit == "digit" else spec.background)
     width, height = image.size
     if image.size != (spec.width, spec.height):
         if spec.fit == "crop":
             return _middle(image.size, spec.width / spec.height)
         if spec.fit == "digit":
-            return _ink(image)[1] or (0, 0, width, height)
+            ink = find_ink(image)
+            return (0, 0, width, height) if ink is None else ink.picture_box(image.size)
     return 0, 0, width, height
 
 
 def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
     """The largest centred part of ``size`` whose width is ``ratio`` times its height."""
     width, height = size
-    inner = (width, round(width / ratio)) if width < height * ratio else (round(height * ratio), height)
+    inner = (width, max(1, round(width / ratio))) if width < height * ratio else (max(1, round(height * ratio)), height)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     return left, top, left + inner[0], top + inner[1]
 
 
-def read_picture(picture: Picture, background: int = 255) -> Image.Image:
-    """``picture`` as an upright RGB or grey (``L``) PIL image, transparency laid over ``background``."""
-    if isinstance(picture, np.ndarray):
-        return _from_array(picture)
-    if isinstance(picture, Image.Image):
-        return _normalize(picture, background, "the PIL image")
-    if not isinstance(picture, (str, Path)):
-        raise ImageError(f"a picture is a path, a PIL image or a uint8 array, not {type(picture).__name__}")
-    path = Path(picture)
-    try:
-        if not path.is_file():
-            raise ImageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'};"
-                             " give the path of a picture")
-        with Image.open(path) as image:
-            return _normalize(image, background, str(path))
-    except _DECODER_ERRORS as error:
-        raise ImageError(f"{path}: not a readable picture ({first_line(error)})") from None
+def _white_on_black(pictures: np.ndarray) -> np.ndarray:
+    """(N,) bool: which of (N, H, W, C) signs of the network's size are, as those of MNIST are."""
+    border = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
+    light = (border >= _WHITE).all(axis=2).mean(axis=1)
+    return (light < _LIGHT_SHARE) & (pictures.max(axis=(1, 2, 3), initial=0) >= _WHITE)
 
 
-def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
-    if 0 in image.size:
-        raise ImageError(f"{what}: the picture is empty, {image.width}×{image.height} pixels")
-    try:
-        if getattr(image, "is_animated", False) and image.tell():
-            image = image.copy()  # a caller's picture shows its present frame, and keeps it
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith(("I", "F")):
-            image = _to_8_bit(image)
-        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-            canvas = Image.new("RGBA", image.size, (background,) * 3 + (255,))
-            image = Image.alpha_composite(canvas, image.convert("RGBA"))
-        return image.convert("L" if image.mode in ("L", "1") else "RGB")
-    except _DECODER_ERRORS as error:
-        raise ImageError(f"{what}: the picture cannot be decoded ({first_line(error)})") from None
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit samples (modes I;16 and I) shortened to 8 bits, floats of 0…1 stretched; 8-bit values stay."""
-    samples = np.nan_to_num(np.asarray(image.convert("I") if image.mode != "F" else image), posinf=255, neginf=0)
-    if samples.max() > 255:
-        samples = samples / 256
-    elif image.mode == "F" and samples.max() <= 1:
-        samples = samples * 255
-    return Image.fromarray(np.clip(samples, 0, 255).astype(np.uint8))
-
-
-def _from_array(pixels: np.ndarray) -> Image.Image:
-    if pixels.dtype != np.uint8:
-        raise ImageError(f"an array of {pixels.dtype}; pixels are uint8, 0 to 255"
-                         " (for floats in 0…1: (x * 255).round().astype('uint8'))")
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))):
-        raise ImageError(f"an array of shape {pixels.shape}; (height, width), (height, width, 1)"
-                         " and (height, width, 3) fit one picture, (count, height, width, channels) many")
-    if 0 in pixels.shape:
-        raise ImageError(f"an array of shape {pixels.shape}: the picture is empty")
-    return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+def _digit_of_size(image: Image.Image) -> Image.Image:
+    """A sign that has the network's size: as it is, inverted, or found on its page."""
+    pixels = np.asarray(image).reshape(1, image.height, image.width, -1)
+    if _white_on_black(pixels)[0]:
+        return image
+    inverted = ImageOps.invert(image)
+    grey = np.asarray(inverted.convert("L"))
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    if np.median(border) <= _BLACK and _white_on_black(255 - pixels)[0]:
+        return inverted
+    return fit_digit(image, image.size)
 
 
 def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -180,40 +210,4 @@ def _fit_stretch(image: Image.Image, size: tuple[int, int], background: int) -> 
     return image.resize(size, Image.LANCZOS)
 
 
-def _fit_digit(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    """A handwritten sign the way MNIST was made (LeCun, Cortes, Burges): white on black, 20/28 of the side.
-
-    Dark ink on light paper is inverted, contrast stretched, the ink's bounding box scaled to 20/28 of
-    the side with its aspect kept, and its centre of mass put into the middle.
-    """
-    ink, box = _ink(image)
-    if box is None:
-        return Image.new("L", size, 0).convert(image.mode)
-    left, top, right, bottom = box
-    cut = Image.fromarray(ink[top:bottom, left:right].astype(np.uint8))
-    factor = min(size) * 20 / 28 / max(cut.size)
-    cut = cut.resize(_scaled(cut.size, factor), Image.LANCZOS)
-    mass = np.asarray(cut, np.float64)
-    total = max(mass.sum(), 1)
-    left = round((size[0] - 1) / 2 - (mass.sum(0) @ np.arange(cut.width)) / total)
-    top = round((size[1] - 1) / 2 - (mass.sum(1) @ np.arange(cut.height)) / total)
-    canvas = Image.new("L", size, 0)
-    canvas.paste(cut, (left, top))
-    return canvas.convert(image.mode)
-
-
-def _ink(image: Image.Image) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
-    """(H, W) float32 darkness of the ink, 0…255, and (left, top, right, bottom) around it, None on an empty page."""
-    grey = np.asarray(image.convert("L"), np.float32)
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = 255 - grey if np.median(border) > 127 else grey
-    # A contrast under 16 grey levels is stretched as if it were 16, so that the noise of a blank page stays dark.
-    ink = np.clip((ink - np.median(ink)) / max(np.ptp(ink) - (np.median(ink) - ink.min()), 16) * 255, 0, 255)
-    ys, xs = np.nonzero(ink > 80)
-    if not len(ys):
-        return ink, None
-    return ink, (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-
-
-_FITTERS = {"letterbox": _fit_letterbox, "extend": _fit_extend, "crop": _fit_crop, "stretch": _fit_stretch,
-            "digit": _fit_digit}
+_FITTERS = {"letterbox": _fit_letterbox, "extend": _fit_extend, "crop": _fit_crop, "stretch": _fit_stretch}

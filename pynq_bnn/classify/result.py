@@ -9,6 +9,7 @@ import numpy as np
 from ..network import OutputSpec
 
 NO_CLASS = "(none)"
+BLANK, UNDECIDED = "blank", "undecided"
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,35 @@ class Result:
     """The answer for one picture.
 
     label, index : the class; "(none)" and −1 when the network's rule chose none.
-    scores : (K,) int32, the integers that every backend agrees on.
-    logits, probabilities : (K,) float32.
+    scores, probabilities : (K,) float32; the largest, the first one of equals, is the label's.
+    sums : (K,) int32, the last layer's raw sums, the integers that every backend agrees on. They are not comparable:
+    each class has its own scale and offset, which make the scores of them.
     input_image : (H, W, C) uint8, the pixels the network really saw.
     classes : names of all K classes.
-    native_scores : (K,) int32, in the numbers of the system an imported network came from.
+    native_scores : (K,) int32, the sums in the numbers of the system an imported network came from.
+    doubt : why label and confidence mean nothing: "blank", there is nothing to see in the picture; "undecided", no
+    class reached its threshold; "" for every other picture.
     """
 
     label: str
     index: int
     scores: np.ndarray
-    logits: np.ndarray
+    sums: np.ndarray
     probabilities: np.ndarray
     input_image: np.ndarray
     classes: tuple[str, ...]
     native_scores: np.ndarray
+    doubt: str
 
     @property
     def confidence(self) -> float:
-        """Probability of the label, 0…1."""
+        """Probability of the label, 0…1; it means nothing where there is a ``doubt``."""
         return float(self.probabilities[self.index]) if self.index >= 0 else 0.0
+
+    @property
+    def certainty(self) -> str:
+        """The confidence in percent, or the doubt."""
+        return self.doubt or f"{self.confidence:.0%}"
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The k best classes as (name, probability): the label first, the others by probability."""
@@ -57,21 +67,24 @@ class Result:
         return [(self.classes[i], float(self.probabilities[i])) for i in order]
 
     def __repr__(self) -> str:
-        return f"Result({self.label!r}, confidence={self.confidence:.3f})"
+        doubt = f", doubt={self.doubt!r}" if self.doubt else ""
+        return f"{type(self).__name__}({self.label!r}, confidence={self.confidence:.3f}{doubt})"
 
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """The answers for an array of pictures, as arrays.
+    """The answers for an array of pictures, as arrays; see :class:`Result`.
 
-    index : (N,) int64; scores : (N, K) int32; logits, probabilities : (N, K) float32.
+    index : (N,) int64; scores, probabilities : (N, K) float32; sums : (N, K) int32.
+    doubts : (N,) str.
     """
 
     index: np.ndarray
     scores: np.ndarray
-    logits: np.ndarray
+    sums: np.ndarray
     probabilities: np.ndarray
     classes: tuple[str, ...]
+    doubts: np.ndarray
 
     def __len__(self) -> int:
         return len(self.index)
@@ -86,14 +99,15 @@ def label_of(classes: tuple[str, ...], index: int) -> str:
     return classes[index] if index >= 0 else NO_CLASS
 
 
-def batch_result(output: OutputSpec, scores: np.ndarray) -> BatchResult:
-    """Labels and probabilities of (N, K) int32 ``scores``."""
-    return BatchResult(output.indices(scores), scores, output.logits(scores), output.probabilities(scores),
-                       output.classes)
+def batch_result(output: OutputSpec, sums: np.ndarray, blank: np.ndarray) -> BatchResult:
+    """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, pictures with nothing to see."""
+    doubts = np.where(blank, BLANK, np.where(output.undecided(sums), UNDECIDED, ""))
+    return BatchResult(output.indices(sums), output.scores(sums), sums, output.probabilities(sums), output.classes,
+                       doubts)
 
 
-def single_results(output: OutputSpec, scores: np.ndarray, pixels: np.ndarray) -> list[Result]:
-    """One :class:`Result` for each row of ``scores`` and picture of ``pixels``."""
-    batch, native = batch_result(output, scores), output.native_scores(scores)
-    return [Result(label_of(output.classes, i), int(i), scores[n], batch.logits[n], batch.probabilities[n],
-                   pixels[n], output.classes, native[n]) for n, i in enumerate(batch.index)]
+def single_results(output: OutputSpec, sums: np.ndarray, pixels: np.ndarray, blank: np.ndarray) -> list[Result]:
+    """One :class:`Result` for each row of ``sums``, picture of ``pixels`` and flag of ``blank``."""
+    batch, native = batch_result(output, sums, blank), output.native_scores(sums)
+    return [Result(label_of(output.classes, i), int(i), batch.scores[n], sums[n], batch.probabilities[n], pixels[n],
+                   output.classes, native[n], str(batch.doubts[n])) for n, i in enumerate(batch.index)]

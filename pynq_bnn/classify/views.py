@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..errors import CameraError, OutputError
+from ..errors import CameraError, OutputError, first_line
 from ..files import is_dir, write_atomically
-from .camera import import_opencv
+from .containers import is_whole
+from .opencv import import_opencv, silent_stderr
 
 # Container and codec that every build of OpenCV writes.
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
 SNAPSHOTS = (".png", ".jpg", ".jpeg")
+# OpenCV says nothing of writes that fail. So there is to be room for some whole frames and for what ends the file, an
+# index with so many bytes a frame; and no file grows beyond what its kind can hold.
+_ROOM_FRAMES, _ROOM_BYTES, _INDEX_BYTES = 4, 1 << 18, 64
+_LARGEST = {".avi": (2 << 30) - (64 << 20)}
 
 
 class Window:
@@ -90,7 +95,7 @@ class Recording:
     Raises
     ------
     OutputError
-        The name or the place does not do.
+        The name or the place does not do, or the disk is full.
     CameraError
         OpenCV is missing or cannot write such a file.
     """
@@ -98,24 +103,55 @@ class Recording:
     def __init__(self, path: str | Path, rate: float, live: bool = False) -> None:
         self.path, self.rate, self.live = check_output(path), rate or 10.0, live
         self._cv2 = import_opencv()
-        self._folder = tempfile.mkdtemp(prefix=".recording-", dir=self.path.parent)
+        try:
+            self._folder = tempfile.mkdtemp(prefix=".recording-", dir=self.path.parent)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
         self._partial = Path(self._folder) / f"video{self.path.suffix.lower()}"
         self._writer: Any = None
         self._size, self._began, self.frames = (0, 0), 0.0, 0
 
     def add(self, picture: Image.Image) -> None:
-        """Append a picture; those of another size than the first are fitted into it."""
+        """Append a picture; those of another size than the first are fitted into it.
+
+        Raises
+        ------
+        OutputError
+            The disk, or the file, is full; what was recorded is kept by :meth:`close`.
+        """
         now = time.monotonic()
         if self._writer is None:
             # Codecs want even sides.
             self._size, self._began = (picture.width // 2 * 2, picture.height // 2 * 2), now
+            self._require_room()
             self._writer = self._open()
         if picture.size != self._size:
             picture = ImageOps.pad(picture, self._size, Image.BILINEAR)
         due = int((now - self._began) * self.rate) + 1 if self.live else self.frames + 1
         while self.frames < due:
-            self._writer.write(np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1]))
+            self._require_room()
+            try:
+                self._writer.write(np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1]))
+            except self._cv2.error as error:
+                raise OutputError(f"cannot go on writing {self.path}: {first_line(error)}; {self._kept()}") from None
             self.frames += 1
+
+    def _require_room(self) -> None:
+        needed = 3 * self._size[0] * self._size[1] * _ROOM_FRAMES + _INDEX_BYTES * self.frames + _ROOM_BYTES
+        try:
+            room = shutil.disk_usage(self._folder).free
+            size = self._partial.stat().st_size if self._partial.exists() else 0
+        except OSError as error:
+            raise OutputError(f"cannot go on writing {self.path}: {error.strerror or error}; {self._kept()}") from None
+        if room < needed:
+            raise OutputError(f"cannot go on writing {self.path}: {room / 2**20:.1f} MB are left on the disk; "
+                              f"{self._kept()}; free some space or choose another place")
+        if size > _LARGEST.get(self._partial.suffix, size):
+            raise OutputError(f"cannot go on writing {self.path}: {self._partial.suffix} files end at 2 GB; "
+                              f"{self._kept()}; name an .mp4 file for a longer one")
+
+    def _kept(self) -> str:
+        return f"the first {self.frames} frames are kept" if self.frames else "not one frame was recorded"
 
     def _open(self) -> Any:
         codec = self._cv2.VideoWriter_fourcc(*CODECS[self._partial.suffix])
@@ -126,14 +162,41 @@ class Recording:
         return writer
 
     def close(self) -> None:
-        """Finish the file; without a picture there is none."""
+        """Finish the file; without a picture there is none.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or does not hold what was recorded; as far as it does, it is kept.
+        """
         writer, self._writer = self._writer, None
         try:
-            if writer is not None:
+            if writer is None:
+                return
+            with contextlib.suppress(self._cv2.error):
                 writer.release()
+            found = self._readable()
+            if found:
                 write_atomically(self.path, lambda partial: os.replace(self._partial, partial))
+            if found < self.frames:
+                what = f"only {found} of {self.frames} frames can be read in it" if found else "nothing of it is kept"
+                raise OutputError(f"cannot write all of {self.path}: {what}; the disk may be full, or files of this "
+                                  f"size not be allowed")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _readable(self) -> int:
+        """Frames in the finished file: as many as it says if it is whole, else as many as there are."""
+        with silent_stderr():
+            capture = self._cv2.VideoCapture(str(self._partial))
+            try:
+                counted = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if is_whole(self._partial) else 0
+                read = int(capture.read()[0])
+                while read and max(read, counted) < self.frames and capture.grab():
+                    read += 1
+                return max(read, counted) if read else 0
+            finally:
+                capture.release()
 
 
 class Snapshot:

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..classify.classifier import Classifier
-from ..classify.pictures import result_picture
-from ..classify.result import Result
-from ..data.folders import picture_paths
+from ..classify.pictures import MAX_ROWS, result_picture
+from ..classify.result import BLANK, UNDECIDED, Result
+from ..data.folders import picture_paths, skipped_files, skipped_words
 from ..errors import ImageError, OutputError
 from ..files import is_dir, write_atomically
+from ..network.checks import one_line
 from ..progress import progress
+
+_DOUBTS = {"": "", BLANK: "  (blank: there is nothing to see, so the answer means nothing)",
+           UNDECIDED: "  (undecided: no class reached its threshold, so the answer means nothing)"}
 
 
 def classify(arguments: argparse.Namespace) -> int:
@@ -27,22 +31,26 @@ def classify(arguments: argparse.Namespace) -> int:
         rows = [_plain(path, result, arguments.top) for path, result in answers]
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
-        width = max((len(str(path)) for path, _ in answers), default=0)
-        for path, result in answers:
-            best = ", ".join(f"{name} {probability:.1%}" for name, probability in result.top(arguments.top))
-            print(f"{path!s:<{width}}  {result.label:<12}  {best}")
+        names = [one_line(str(path)) for path, _ in answers]
+        width = max(map(len, names), default=0)
+        for name, (_, result) in zip(names, answers):
+            best = ", ".join(f"{label} {probability:.1%}" for label, probability in result.top(arguments.top))
+            print(f"{name:<{width}}  {result.label:<12}  {best}{_DOUBTS[result.doubt]}")
     return 2 if failed else 0
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Draw every picture's row into one PNG."""
-    if Path(arguments.output).suffix.lower() != ".png":
-        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {Path(arguments.output).stem}.png")
+    """Draw every picture's row into one PNG, or into several where there are many."""
+    output = Path(arguments.output)
+    if output.suffix.lower() != ".png":
+        raise OutputError(f"{arguments.output}: the picture is a PNG; name it {output.stem}.png")
     answers, failed = _classify_paths(arguments)
-    if answers:
-        picture = result_picture(answers, [path.name for path, _ in answers])
-        write_atomically(arguments.output, lambda partial: picture.save(partial, format="PNG"))
-        print(f"wrote {arguments.output}")
+    for number, start in enumerate(range(0, len(answers), MAX_ROWS), 1):
+        rows = answers[start:start + MAX_ROWS]
+        picture = result_picture(rows, [path.name for path, _ in rows])
+        place = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
+        write_atomically(place, lambda partial, picture=picture: picture.save(partial, format="PNG"))
+        print(f"wrote {place}")
     return 2 if failed else 0
 
 
@@ -55,7 +63,7 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
                 try:
                     pixels = classifier.prepare(path)
                 except ImageError as error:
-                    print(f"pynq-bnn: {error}", file=sys.stderr)
+                    print(f"pynq-bnn: {one_line(str(error))}", file=sys.stderr)
                 else:
                     readable.append(path)
                     yield pixels
@@ -68,13 +76,19 @@ def _expand(names: list[str]) -> list[Path]:
     """Files as they are, folders as the pictures below them."""
     paths: list[Path] = []
     for name in names:
+        if not name:
+            raise ImageError("an empty name, as an unset variable of the shell gives it; give the path of a picture"
+                             " or a folder, or . for the present folder")
         path = Path(name)
         if not is_dir(path):
             paths.append(path)
             continue
-        found = picture_paths(path)
+        found, skipped = picture_paths(path), skipped_files(path)
+        words = skipped_words(skipped) if skipped else ""
         if not found:
-            raise ImageError(f"{path}: no picture in this folder or below it")
+            raise ImageError(f"{path}: no picture in this folder or below it{words and f' ({words})'}")
+        if words:
+            print(f"pynq-bnn: {one_line(f'{path}: {words}')}", file=sys.stderr)
         paths += found
     return paths
 
@@ -82,5 +96,5 @@ def _expand(names: list[str]) -> list[Path]:
 def _plain(path: Path, result: Result, k: int) -> dict[str, Any]:
     return {"path": str(path), "label": result.label, "index": result.index, "confidence": result.confidence,
             "top": [{"label": name, "probability": probability} for name, probability in result.top(k)],
-            "scores": result.scores.tolist(), "native_scores": result.native_scores.tolist(),
-            "logits": result.logits.tolist(), "probabilities": result.probabilities.tolist()}
+            "doubt": result.doubt, "scores": result.scores.tolist(), "probabilities": result.probabilities.tolist(),
+            "sums": result.sums.tolist(), "native_scores": result.native_scores.tolist()}

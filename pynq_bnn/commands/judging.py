@@ -17,13 +17,14 @@ from ..progress import progress
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print top-1 and top-5 on the data set's test split."""
+    """Print top-1, and top-5 where there are more classes than five, on the data set's test split."""
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
         data = _dataset(arguments, classifier)
         outcome = evaluate_classifier(classifier, data, lambda starts: progress(starts, "evaluate"))
         answer = {"network": classifier.network.name, "backend": classifier.backend.name, "dataset": data.name,
-                  "split": outcome.split, "images": outcome.images, "top1": outcome.top1, "top5": outcome.top5,
-                  "unanswered": outcome.unanswered, "seconds": round(outcome.seconds, 3)}
+                  "split": outcome.split, "images": outcome.images, "top1": outcome.top1,
+                  "top5": outcome.top5 if len(classifier.classes) > 5 else None, "unanswered": outcome.unanswered,
+                  "missing": list(outcome.missing), "seconds": round(outcome.seconds, 3)}
     title = (f"{answer['network']} on {answer['dataset']} ({answer['split']}):"
              f" {outcome.top1:.2%} top-1, {outcome.images} images")
     if arguments.confusion:
@@ -32,8 +33,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer))
     else:
-        print(f"{title}, {outcome.top5:.2%} top-5, {outcome.images / outcome.seconds:.0f} images/s"
-              f" ({answer['backend']})")
+        top5 = f", {outcome.top5:.2%} top-5" if answer["top5"] is not None else ""
+        print(f"{title}{top5}, {outcome.images / outcome.seconds:.0f} images/s ({answer['backend']})")
+        if outcome.missing:
+            print(f"no picture of: {', '.join(outcome.missing)}")
     return 0
 
 

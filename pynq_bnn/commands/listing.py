@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..network import Network
+from ..network.checks import one_line
+from ..program.fits import accelerator_refusal
 from ..zoo import TOPOLOGIES, find_network, shipped
+
+_DECISIONS = {"argmax": "the largest score, its sum by the class's scale and offset",
+              "highest_bit": "the highest class whose sum reaches its threshold"}
 
 
 def networks(arguments: argparse.Namespace) -> int:
@@ -49,10 +54,12 @@ def info(arguments: argparse.Namespace) -> int:
     """Describe a network: input, layers, classes, provenance."""
     network = find_network(arguments.network)
     layers = [_layer_row(network, number) for number in range(len(network.layers))]
+    refusal = accelerator_refusal(network)
     if arguments.json:
         print(json.dumps({"name": network.name, **_network_row(network), "classes": list(network.output.classes),
                           "decision": network.output.decision, "temperature": network.output.temperature,
-                          "fit": network.input.fit, "golden": network.golden is not None, "layer_table": layers,
+                          "fit": network.input.fit, "golden": network.golden is not None,
+                          "accelerator": {"fits": refusal is None, "refusal": refusal}, "layer_table": layers,
                           "provenance": network.provenance}, ensure_ascii=False, indent=1))
         return 0
     spec, output = network.input, network.output
@@ -61,10 +68,12 @@ def info(arguments: argparse.Namespace) -> int:
           f"{spec.codes.max()}, other sizes by {spec.fit} on grey {spec.background}")
     for row in layers:
         print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
-    print(f"classes  {', '.join(output.classes)} (by {output.decision}, temperature {output.temperature:.3g})")
+    print(f"accelerator  {refusal or 'takes it'}")
+    print(f"classes  {', '.join(output.classes)} (by {_DECISIONS[output.decision]}; temperature"
+          f" {output.temperature:.3g})")
     for key, value in network.provenance.items():
         # A file may hold anything; escape what would move a terminal's cursor.
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{key}: {value}"))
+        print(one_line(f"{key}: {value}"))
     return 0
 
 

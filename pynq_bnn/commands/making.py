@@ -6,19 +6,28 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..data.datasets import load_dataset
 from ..errors import OutputError, TrainError, first_line
+from ..files import is_file
 from ..interop import import_folder
-from ..network import save_network
+from ..network import Network, save_network, write_network
+from ..program.fits import accelerator_refusal
 from ..progress import progress
 from ..train.config import GRADIENTS, LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
 from ..zoo import find_topology
-from ..zoo.tables import DIGITS
+from ..zoo.tables import DIGITS, GTSRB_CLASSES
 from ..zoo.topology import Topology, widened
+from ..zoo.untrained import untrained_network
 
+log = logging.getLogger(__name__)
+
+# The value of --from for random weights where a network that ships would be the start.
+SCRATCH = "scratch"
 # Flag (a field of TrainConfig), its type, what it is.
 CONFIG_OPTIONS = (
     ("epochs", int, "passes over the training pictures"),
@@ -32,8 +41,9 @@ CONFIG_OPTIONS = (
     ("loss", LOSSES, "loss"),
     ("label-smoothing", float, "label smoothing"),
     ("crop", int, "random crop out of a frame padded by so many pixels"),
-    ("flip", bool, "mirror half of the pictures (default: for colour pictures that are no digits)"),
+    ("flip", bool, "mirror half of the pictures (default: for colour pictures, but of digits and GTSRB's signs)"),
     ("cutout", int, "side of a square of grey at a random place"),
+    ("pool", int, "augmented copies of the pictures that are made once and taken in turn; 0 for new ones each epoch"),
     ("distort", float, "strength of rotation, size, shear, shift and elastic distortion, for digits"),
     ("gradient", GRADIENTS, "gradient of the sign"),
     ("stochastic", bool, "draw the signs of activations at random while training"),
@@ -45,7 +55,7 @@ CONFIG_OPTIONS = (
     ("validation", float, "part held out for choosing the best epoch"),
     ("seed", int, "seed of weights, order and augmentation"),
 )
-# What a command line gets when it does not say: digits must not be mirrored, photographs may.
+# What a command line gets when it does not say: digits and arrows must not be mirrored, photographs may.
 _COLOUR_DEFAULTS = {"crop": 4, "flip": True}
 _DIGIT_DEFAULTS = {"distort": 0.7}
 # A twin of real weights wants smaller steps and a decay.
@@ -87,14 +97,16 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     topology = widened(find_topology(arguments.network), arguments.width)
     _config(arguments, topology, topology.classes)  # so is a setting out of range
+    fit_module.check_folder(arguments.out, arguments.resume)  # and a folder that is in use
     fit = arguments.fit or ("extend" if topology.channels == 3 else "digit")
-    data = load_dataset(arguments.data, input_spec(topology, fit),
+    data = load_dataset(arguments.data, input_spec(topology, fit), check=partial(_check_foldable, topology, arguments),
                         progress=lambda paths: progress(paths, "read", least=100))
     if arguments.no_test:
         data = replace(data, test=None)
     config = _config(arguments, topology, data.classes)
-    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit, start=arguments.start,
-                               teacher=arguments.teacher, resume=arguments.resume, device=arguments.device,
+    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit,
+                               start=_start(arguments, topology, config, len(data.train)), teacher=arguments.teacher,
+                               resume=arguments.resume, device=arguments.device, capture=arguments.capture,
                                quiet=arguments.quiet)
     if not outcome:  # not the first of several processes
         return 0
@@ -107,13 +119,50 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     return 0
 
 
+def _check_foldable(topology: Topology, arguments: argparse.Namespace, classes: tuple[str, ...]) -> None:
+    """Refuse at once what ``compile`` would refuse after hours, and say whether the accelerator will take it."""
+    network = untrained_network(replace(topology, classes=classes))
+    write_network(network)
+    if not arguments.real:
+        log.log(*_accelerator_message(network))
+
+
+def _accelerator_message(network: Network) -> tuple[int, str]:
+    """Level of a log and its words."""
+    refusal = accelerator_refusal(network)
+    if refusal:
+        return logging.WARNING, f"{refusal}; the processor (backend cpu) runs it"
+    return logging.INFO, f"{network.name} fits the accelerator"
+
+
+def _start(arguments: argparse.Namespace, topology: Topology, config: TrainConfig, pictures: int) -> str | None:
+    """What to start from: what was asked for, else for few pictures a network that ships."""
+    warm = needs_train_extra(".train.warm")
+    if arguments.start is not None:
+        return None if arguments.start == SCRATCH else arguments.start
+    if pictures >= warm.FEW_PICTURES or config.real or config.shift_norm or is_file(Path(arguments.out, "last.pt")):
+        return None
+    start = warm.default_start(topology, config, pictures)
+    if start:
+        log.info("few pictures (%d): started from %s, which ships; --from %s begins with random weights", pictures,
+                 start, SCRATCH)
+    else:
+        log.warning("few pictures (%d) for random weights, and no network that ships has these layers; cnv-cifar10 for"
+                    " colour and lfc-mnist for digits start from theirs", pictures)
+    return start
+
+
 def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence[str]) -> TrainConfig:
-    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
     given = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)
              if getattr(arguments, f.name, None) is not None}
+    return make_config(given, topology, classes)
+
+
+def make_config(given: dict[str, Any], topology: Topology, classes: Sequence[str]) -> TrainConfig:
+    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
     defaults = {}
     if topology.channels == 3:
-        defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) != DIGITS}
+        defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) not in (DIGITS, GTSRB_CLASSES)}
     elif tuple(classes) == DIGITS:
         defaults |= _DIGIT_DEFAULTS
     if given.get("real"):
@@ -126,6 +175,7 @@ def compile(arguments: argparse.Namespace) -> int:
     compiler = needs_train_extra(".compile.compiler")
     output = _bnn_path(arguments.output)
     network = compiler.compile_checkpoint(arguments.checkpoint, output.stem, arguments.fit)
+    print(_accelerator_message(network)[1])
     save_network(network, output)
     print(f"wrote {output}: {output.stat().st_size:,} bytes, {len(network.layers)} layers, checked against torch")
     if "temperature" not in network.provenance:
@@ -146,5 +196,6 @@ def import_bnn_pynq(arguments: argparse.Namespace) -> int:
 def _bnn_path(name: str) -> Path:
     path = Path(name)
     if path.suffix != ".bnn":
-        raise OutputError(f"{path}: the output is a .bnn file, for example {path.stem or 'network'}.bnn")
+        example = "network" if name.startswith(".") or not path.stem else path.stem
+        raise OutputError(f"{name!r}: the output is a .bnn file, for example {example}.bnn")
     return path

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from types import FrameType
 
 from ..classify.camera import Source, open_frames
 from ..classify.classifier import Classifier
+from ..classify.devices import camera_devices
 from ..classify.live import LiveResult
 from ..classify.pictures import frame_picture
 from ..classify.views import Window, check_output, output_to
@@ -20,7 +25,49 @@ _LEAST_SECONDS, _LINE_SECONDS = 0.25, 1.0
 
 
 def camera(arguments: argparse.Namespace) -> int:
-    """Classify frames until q, Ctrl-C, the end of a video or the limit of frames."""
+    """Classify frames until q, Ctrl-C, the end of a video or the limit of frames.
+
+    Pictures that cannot be read are named on stderr and make the exit status 2.
+    """
+    if arguments.list:
+        return _list()
+    with _ended_as_by_ctrl_c():
+        return _watch(arguments)
+
+
+def _list() -> int:
+    devices = camera_devices()
+    for number, device in enumerate(devices):
+        print(f"{number}  {device}")
+    if not devices:
+        print("no camera: this machine has no /dev/video* that gives pictures", file=sys.stderr)
+    return 0 if devices else 2
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """A recording is finished too when the process is told to end, or its ssh session ends; then it ends by that."""
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    names, before = ("SIGTERM", "SIGHUP"), {}
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if received:
+            os.kill(os.getpid(), received[0])
+
+
+def _watch(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_output(arguments.output)  # told before the camera is started
     last: LiveResult | None = None
@@ -46,7 +93,7 @@ def camera(arguments: argparse.Namespace) -> int:
                     if not window.open:
                         break
     _summary(last, arguments)
-    return 0
+    return 2 if source.skipped else 0
 
 
 def _source(text: str) -> Source:
@@ -77,14 +124,15 @@ class _Lines:
         if self._json:
             print(json.dumps({"frame": result.number, "seconds": round(result.seconds, 3), "label": result.label,
                               "confidence": result.confidence, "fps": round(result.fps, 1),
-                              "scores": result.scores.tolist()}, ensure_ascii=False), flush=True)
+                              "doubt": result.doubt, "scores": result.scores.tolist(),
+                              "sums": result.sums.tolist()}, ensure_ascii=False), flush=True)
             return
         passed = result.seconds - self._seconds
         changed = result.label != self._label and passed >= _LEAST_SECONDS
         if self._shown and (not result.number or changed or passed >= _LINE_SECONDS):
             self._label, self._seconds = result.label, result.seconds
             rate = f"{result.fps:.1f} fps" if result.fps else ""
-            print(f"{result.seconds:8.1f} s  frame {result.number:<6} {result.label:<12} {result.confidence:4.0%}  "
+            print(f"{result.seconds:8.1f} s  frame {result.number:<6} {result.label:<12} {result.certainty:>4}  "
                   f"{rate}", flush=True)
 
 

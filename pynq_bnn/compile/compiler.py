@@ -133,8 +133,8 @@ def check_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
 
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     """How the network was made, in plain values for the file's header."""
-    known = ("dataset", "epoch", "temperature", "validation_accuracy", "test_accuracy", "training_seconds", "device",
-             "start", "teacher")
+    known = ("dataset", "pictures", "split", "epoch", "temperature", "validation_accuracy", "test_accuracy",
+             "training_seconds", "device", "start", "teacher")
     return {"made_by": f"pynq-bnn {__version__}", "topology": state["topology"].get("title", ""),
             "torch": torch.__version__, "brevitas": brevitas.__version__,
             **{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}

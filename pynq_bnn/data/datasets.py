@@ -1,14 +1,16 @@
-"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10 binary, MNIST idx, SVHN, own class folders."""
+"""Data sets in their publishers' layouts, as uint8 arrays: CIFAR-10, MNIST, SVHN, GTSRB, own class folders."""
 
 from __future__ import annotations
 
 import gzip
+import logging
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +18,13 @@ from ..classify.preprocess import network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
-from ..zoo.tables import CIFAR10_CLASSES, DIGITS
-from .folders import SPLITS, find_folders, read_folder
-from .split import LAYOUTS, Split
+from ..zoo.tables import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
+from .folders import Reading, find_folders, is_class_folder, picture_paths, scan_split
+from .gtsrb import Places, cutter, find_gtsrb, scan_test, scan_training
+from .split import LAYOUTS, Split, count_words
 from .svhn import read_part, read_training
+
+log = logging.getLogger(__name__)
 
 CIFAR_RECORD = 1 + 32 * 32 * 3
 # What a .gz may unpack to; MNIST's largest file has 47 MB.
@@ -28,13 +33,18 @@ _MAX_UNPACKED = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set; ``validation`` and ``test`` are None where the directory holds no such split."""
+    """A data set; ``validation`` and ``test`` are None where the directory holds no such split.
+
+    content : what tells it from other data sets wherever it lies: a checksum of the files of its training and
+    validation pictures; empty where the arrays themselves, which no decoder made, say the same.
+    """
 
     name: str
     classes: tuple[str, ...]
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    content: str = ""
 
     def evaluation_split(self) -> tuple[str, Split]:
         """What ``evaluate`` scores: the test split, else the validation split, else every picture."""
@@ -46,19 +56,25 @@ class Dataset:
 
 
 def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
-                 progress: Callable | None = None, prepare: Callable | None = None) -> Dataset:
+                 progress: Callable | None = None, prepare: Callable | None = None,
+                 check: Callable[[tuple[str, ...]], None] | None = None) -> Dataset:
     """The data set in ``directory``, its layout recognised from the files.
+
+    What was found, pictures a class, is logged as information; what is passed over as a warning.
 
     Parameters
     ----------
     spec : InputSpec
         The network's input; pictures of own folders are brought to its size, published sets must have it.
     parts : str
-        "all", or "test" to spare reading the training part where a test part exists.
+        "all", or "test" for what ``evaluate`` scores: the training part is not read where a test part exists, and a
+        class may be missing.
     progress : callable, optional
         Wraps the list of pictures to read, e.g. ``tqdm``.
     prepare : callable, optional
-        From the path of an own picture to its (H, W, C) uint8 pixels, instead of the network's rule.
+        From an own picture (a path or a PIL image) to its (H, W, C) uint8 pixels, instead of the network's rule.
+    check : callable, optional
+        Called with the classes before a picture is read; what it raises is passed on.
 
     Raises
     ------
@@ -66,28 +82,42 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
         Names the missing or damaged file, or the layouts that fit.
     """
     root = Path(directory)
-    if not is_dir(root):
-        raise DataError(f"{root} is not a directory; {LAYOUTS}")
+    if not str(directory) or not is_dir(root):  # Path("") is the present folder
+        raise DataError(f"{str(directory) or 'an empty name'} is not a directory; {LAYOUTS}")
+    prepare, progress = prepare or partial(network_input, spec=spec), progress or (lambda paths: paths)
+    check = check or (lambda classes: None)
     published = _published(root)
     if published:
         # A directory may hold several; the last one is the one to complain about.
-        read = next((read for read, shape in published if shape == spec.shape), published[-1][0])
-        return _sized(read(parts), spec)
-    prepare = prepare or partial(network_input, spec=spec)
-    return _class_folders(root, spec, parts, prepare, progress or (lambda paths: paths))
+        read, _, classes = next((one for one in published if one[1] == spec.shape), published[-1])
+        check(classes)
+        data = _sized(read(parts), spec)
+        _tell(data.name, data.classes, {name: split.labels for name in ("train", "validation", "test")
+                                        if (split := getattr(data, name)) is not None and len(split)})
+        return data
+    signs = find_gtsrb(root)
+    if signs:
+        check(GTSRB_CLASSES)
+        return _gtsrb(signs, spec, parts, prepare, progress)
+    return _class_folders(root, spec, parts, prepare, progress, check)
 
 
-def _published(root: Path) -> list[tuple[Callable[[str], Dataset], tuple[int, int, int]]]:
-    """Readers of the published data sets found in ``root``, each with the shape of its pictures."""
-    found: list[tuple[Callable[[str], Dataset], tuple[int, int, int]]] = []
+def _tell(name: str, classes: tuple[str, ...], labels: dict[str, Any]) -> None:
+    parts = "; ".join(f"{split} {count_words(classes, numbers)}" for split, numbers in labels.items())
+    log.info("%s, %d classes; %s", name, len(classes), parts)
+
+
+def _published(root: Path) -> list[tuple[Callable[[str], Dataset], tuple[int, int, int], tuple[str, ...]]]:
+    """Readers of the published data sets found in ``root``, each with the shape of its pictures and its classes."""
+    found: list[tuple[Callable[[str], Dataset], tuple[int, int, int], tuple[str, ...]]] = []
     for place in (root, root / "cifar-10-batches-bin"):
         if any(place.glob("*_batch*.bin")):
-            found.append((partial(_cifar10, place), (32, 32, 3)))
+            found.append((partial(_cifar10, place), (32, 32, 3), CIFAR10_CLASSES))
     for place in (root, root / "MNIST" / "raw", root / "raw"):
         if any(place.glob("*idx?-ubyte*")):
-            found.append((partial(_mnist, place), (28, 28, 1)))
+            found.append((partial(_mnist, place), (28, 28, 1), DIGITS))
     if any(root.glob("*_32x32.mat")):
-        found.append((partial(_svhn, root), (32, 32, 3)))
+        found.append((partial(_svhn, root), (32, 32, 3), DIGITS))
     return found
 
 
@@ -97,10 +127,6 @@ def _sized(data: Dataset, spec: InputSpec) -> Dataset:
             raise DataError(f"{data.name} has {part} pictures of {split.images.shape[1:]}, the network takes"
                             f" {spec.shape} (height, width, channels)")
     return data
-
-
-def _empty(shape: tuple[int, ...]) -> Split:
-    return Split(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
 def _read(path: Path) -> bytes:
@@ -124,7 +150,7 @@ def _read(path: Path) -> bytes:
 def _cifar10(place: Path, parts: str) -> Dataset:
     test = _cifar_records(place / "test_batch.bin")
     if parts == "test":
-        return Dataset("CIFAR-10", CIFAR10_CLASSES, _empty((32, 32, 3)), test=test)
+        return Dataset("CIFAR-10", CIFAR10_CLASSES, Split.empty((32, 32, 3)), test=test)
     train = Split.joined([_cifar_records(place / f"data_batch_{i}.bin") for i in range(1, 6)])
     return Dataset("CIFAR-10", CIFAR10_CLASSES, train, test=test)
 
@@ -143,13 +169,13 @@ def _cifar_records(path: Path) -> Split:
 
 def _mnist(place: Path, parts: str) -> Dataset:
     test = _idx_pair(place, "t10k", len(DIGITS))
-    train = _empty(test.images.shape[1:]) if parts == "test" else _idx_pair(place, "train", len(DIGITS))
+    train = Split.empty(test.images.shape[1:]) if parts == "test" else _idx_pair(place, "train", len(DIGITS))
     return Dataset("MNIST", DIGITS, train, test=test)
 
 
 def _svhn(place: Path, parts: str) -> Dataset:
     test = read_part(place, "test")
-    train = _empty(test.images.shape[1:]) if parts == "test" else read_training(place)
+    train = Split.empty(test.images.shape[1:]) if parts == "test" else read_training(place)
     return Dataset("SVHN", DIGITS, train, test=test)
 
 
@@ -175,11 +201,41 @@ def _idx(path: Path, rank: int) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, progress: Callable) -> Dataset:
-    folders, classes = find_folders(root, needs_train=parts != "test")
-    if parts == "test" and (folders["test"] or folders["validation"]):
-        folders["train"] = None
-    splits = {name: read_folder(folders[name], classes, prepare, progress) if folders[name] else None
-              for name in SPLITS}
-    return Dataset(root.resolve().name or "root", classes, splits["train"] or _empty(spec.shape),
-                   splits["validation"], splits["test"])
+def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, progress: Callable,
+                   check: Callable) -> Dataset:
+    scored, name = parts == "test", root.resolve().name or "root"
+    if scored and is_class_folder(root):
+        classes, readings = (name,), {"train": Reading([(path, 0) for path in picture_paths(root)])}
+        check(classes)
+    else:
+        folders, classes = find_folders(root, needs_train=not scored)
+        check(classes)
+        wanted = [next(split for split in ("test", "validation", "train") if folders[split])] if scored else folders
+        readings = {split: scan_split(folders[split], classes, needs_all=split == "train" and not scored)
+                    for split in wanted if folders[split]}
+    if not any(reading.pairs for reading in readings.values()):
+        raise DataError(f"{root} holds no picture; {LAYOUTS}")
+    _tell(name, classes, {split: [label for _, label in reading.pairs] for split, reading in readings.items()})
+    splits = {split: reading.read(classes, prepare, progress) for split, reading in readings.items()}
+    return _dataset(name, classes, spec, splits, readings)
+
+
+def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable, progress: Callable) -> Dataset:
+    readings: dict[str, Any] = {}
+    test = scan_test(places, needed=places.train is None)
+    if parts != "test" or test is None:
+        if places.train is None:
+            raise DataError(f"{places.test} holds GTSRB's test pictures; its Final_Training is missing")
+        readings["train"] = scan_training(places.train)
+    if test:
+        readings["test"] = test
+    _tell("GTSRB", GTSRB_CLASSES, {split: [label for _, label in part.pairs] for split, part in readings.items()})
+    splits = {split: part.read(GTSRB_CLASSES, cutter(part, prepare), progress) for split, part in readings.items()}
+    return _dataset("GTSRB", GTSRB_CLASSES, spec, splits, readings)
+
+
+def _dataset(name: str, classes: tuple[str, ...], spec: InputSpec, splits: dict[str, Split | None],
+             readings: dict[str, Reading]) -> Dataset:
+    content = " ".join(f"{reading.crc:08x}" for split, reading in readings.items() if split != "test")
+    return Dataset(name, classes, splits.get("train") or Split.empty(spec.shape), splits.get("validation"),
+                   splits.get("test"), content)

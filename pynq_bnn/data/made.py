@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from ..errors import DataError, OutputError
 
 SHAPES = ("circle", "square", "triangle", "star")
-# Corners, and the inner radius of a star's.
+# Corners, and the inner radius where it is not the outer one, as a star's.
 _CORNERS = {"square": (4, 1.0), "triangle": (3, 1.0), "star": (10, 0.42)}
 
 
@@ -71,30 +71,64 @@ def write_film(folder: str | Path, photos: Sequence[str | Path], frames: int = 2
     return folder
 
 
+def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> np.ndarray:
+    """A filled shape of any size, place and turn within a square.
+
+    Parameters
+    ----------
+    name : str
+        One of ``SHAPES``.
+
+    Returns
+    -------
+    (side, side) float32, 1 inside, 0 outside, between them on the outline
+    """
+    fine = 4 * side
+    radius = fine * rng.uniform(0.2, 0.42)
+    x, y = rng.uniform(radius, fine - radius, 2)
+    image = Image.new("L", (fine, fine))
+    draw = ImageDraw.Draw(image)
+    if name == "circle":
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), 255)
+    else:
+        corners, inner = _CORNERS[name]
+        turn = rng.uniform(0, 2 * math.pi)
+        draw.polygon([(x + radius * (inner if k % 2 else 1) * math.cos(turn + 2 * math.pi * k / corners),
+                       y + radius * (inner if k % 2 else 1) * math.sin(turn + 2 * math.pi * k / corners))
+                      for k in range(corners)], 255)
+    return np.asarray(image.resize((side, side), Image.BOX), np.float32) / 255
+
+
 def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Image:
-    """A light shape on dark ground, of any light and dark colour, a little turned, moved and grown.
+    """A shape of one colour on a ground of another, lighter or darker, both uneven, with scraps and noise beside it.
 
     Parameters
     ----------
     name : str
         One of ``SHAPES``.
     """
-    ground, colour = (tuple(int(c) for c in rng.integers(low, high, 3)) for low, high in ((0, 100), (150, 256)))
-    image = Image.new("RGB", (side, side), ground)
-    radius = side * rng.uniform(0.36, 0.46)
-    x, y = side / 2 + rng.uniform(-0.06, 0.06, 2) * side
-    draw = ImageDraw.Draw(image)
-    if name == "circle":
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
-    else:
-        corners, inner = _CORNERS[name]
-        # A point at the top, but for the square, which stands on a side.
-        turn = -math.pi / 2 + (math.pi / 4 if name == "square" else 0) + rng.uniform(-0.25, 0.25)
-        draw.polygon([(x + radius * (inner if k % 2 else 1) * math.cos(turn + 2 * math.pi * k / corners),
-                       y + radius * (inner if k % 2 else 1) * math.sin(turn + 2 * math.pi * k / corners))
-                      for k in range(corners)], colour)
-    soft = np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), np.float32)
-    return Image.fromarray(np.clip(soft + rng.normal(0, 8, (side, side, 3)), 0, 255).astype(np.uint8))
+    ground, colour = _two_colours(rng)
+    canvas = Image.new("RGB", (side, side), ground)
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(rng.integers(2, 6)):  # scraps: short lines of any colour
+        ends = rng.uniform(0, side, 2)
+        draw.line([tuple(ends), tuple(ends + rng.uniform(-0.4, 0.4, 2) * side)],
+                  tuple(int(c) for c in rng.integers(0, 256, 3)), int(rng.integers(1, 4)))
+    inside = shape_mask(name, rng, side)[..., None]
+    pixels = np.asarray(canvas, np.float32) * (1 - inside) + np.float32(colour) * inside
+    for strength, grid in ((25, 3), (12, 8)):  # light and shade
+        shade = Image.fromarray(rng.normal(0, strength, (grid, grid)).astype(np.float32))
+        pixels = pixels + np.asarray(shade.resize((side, side), Image.BICUBIC))[..., None]
+    pixels = pixels + rng.normal(0, 8, pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def _two_colours(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two colours that differ by 80 grey levels or more, either one the lighter."""
+    while True:
+        first, second = rng.integers(0, 256, (2, 3))
+        if abs(int(first @ (299, 587, 114)) - int(second @ (299, 587, 114))) >= 80_000:
+            return tuple(first.tolist()), tuple(second.tolist())
 
 
 def write_shapes(folder: str | Path, train: int = 120, test: int = 30, seed: int = 1) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, first_line
 from ..files import is_file
 from ..zoo.tables import DIGITS
+from .matlab import read_arrays
 from .split import LAYOUTS, Split
 
 
@@ -30,7 +30,7 @@ def read_part(place: Path, part: str) -> Split:
     Raises
     ------
     DataError
-        SciPy is not there, or names the file that is missing or is no such file.
+        Names the file that is missing or is no such file.
     """
     path = svhn_file(place, part)
     if not is_file(path):
@@ -48,15 +48,10 @@ def read_part(place: Path, part: str) -> Split:
     return Split(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels % len(DIGITS))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise DataError(f"{path} is a MATLAB file, for which SciPy has to be there: pip install 'pynq-bnn[train]'"
-                        ) from None
-    try:
-        return loadmat(path, variable_names=("X", "y"))
+        return read_arrays(path, ("X", "y"))
     except MemoryError:
         raise DataError(f"{path} does not fit into memory; take a machine with more, or move the file away") from None
-    except Exception as error:  # SciPy's reader passes on whatever damaged bytes make of it
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {first_line(error)}; is it whole?") from None

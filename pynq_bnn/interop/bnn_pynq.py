@@ -15,6 +15,7 @@ Source: Xilinx BNN-PYNQ (Umuroglu et al. 2017, "FINN", section 4), its loader ``
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from ..errors import ImportFolderError, NetworkError
 from ..files import is_dir, is_file
 from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec, one_bit_codes
 from ..network.checks import check_name
+
+log = logging.getLogger(__name__)
 
 
 class _Matrix(NamedTuple):
@@ -77,14 +80,15 @@ def import_folder(folder: str | Path, name: str | None = None) -> Network:
     Raises
     ------
     ImportFolderError
-        When the folder, ``classes.txt`` or a parameter file is missing, too large or makes no sense, or the
-        folder is of another network (W1A2, W2A2).
+        When the folder, ``classes.txt`` or a parameter file is missing, too large or makes no sense, names a class
+        twice or more classes than the network has outputs, or the folder is of another network (W1A2, W2A2).
     """
     folder = Path(folder)
     classes = _read_classes(folder)
     kind, table = _recognise(folder)
     files = _ParameterFiles(folder)
     layers = [files.layer(number, matrix) for number, matrix in enumerate(table)]
+    _check_count(len(classes), _outputs(layers[-1][0]), folder)
     parts = _build_cnv(layers, classes) if kind == "cnvW1A1" else _build_lfc(layers, classes, folder)
     folder_name = folder.resolve().name
     network = Network(name=folder_name if name is None else name, **parts, provenance={
@@ -114,7 +118,25 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
             check_name(line, "class name")
         except NetworkError as error:
             raise ImportFolderError(f"{path}: line {number}: {error}") from None
+        if line in names[:number - 1]:
+            raise ImportFolderError(f"{path}: lines {names.index(line) + 1} and {number} both say {line!r}; give each"
+                                    " class a name of its own")
     return names
+
+
+def _outputs(bits: np.ndarray) -> int:
+    """Rows of the last layer up to the last that is trained; BNN-PYNQ fills up with rows of +1."""
+    trained = np.flatnonzero(~bits.all(axis=1))
+    return int(trained[-1]) + 1 if len(trained) else len(bits)
+
+
+def _check_count(names: int, outputs: int, folder: Path) -> None:
+    if names > outputs:
+        raise ImportFolderError(f"{folder / 'classes.txt'}: {names} names for the {outputs} outputs of this network;"
+                                " the file is of another folder, or has lines too many")
+    if names < outputs:
+        log.warning("%s: %d names for the %d outputs of this network; the others are never answered",
+                    folder / "classes.txt", names, outputs)
 
 
 def _recognise(folder: Path) -> tuple[str, tuple[_Matrix, ...]]:

@@ -77,7 +77,7 @@ def _is_cnv_conv(layer: Layer, number: int) -> bool:
 
 
 def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> None:
-    bits = np.zeros((matrix.neurons, matrix.inputs), np.uint8)
+    bits = np.ones((matrix.neurons, matrix.inputs), np.uint8)  # the last layer's other rows, as BNN-PYNQ has them
     bits[:layer.channels_out] = layer.weights.reshape(layer.channels_out, -1)
     words = np.zeros((matrix.neurons, matrix.inputs // matrix.simd, 8), np.uint8)
     packed = np.packbits(bits.reshape(matrix.neurons, -1, matrix.simd), axis=2, bitorder="little")

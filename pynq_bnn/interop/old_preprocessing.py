@@ -1,11 +1,15 @@
-"""From a picture to 32×32 pixels as BNN-PYNQ did it, to compare with results of that time.
+"""From a picture to 32×32 colours, or 28×28 bits, as BNN-PYNQ did it, to compare with results of that time.
 
 Today's rule is :mod:`pynq_bnn.classify.preprocess`. BNN-PYNQ's differs: pictures smaller than 32×32 are not
 enlarged; the shorter side is rounded down, not to nearest; EXIF orientation is ignored; under transparency
 the stored colour shows, not the background; JPEGs not yet decoded were decoded at a reduced scale
 (``draft``), and some of its notebooks shrank pictures to 64 pixels first.
 
-Source: Xilinx BNN-PYNQ, ``bnn.py``, ``image_to_cifar``; ``Image.thumbnail`` of Pillow before 7.0.
+Signs for its 28×28 networks came from a camera: contrast and brightness raised by fixed factors around the mean, what
+is not white cut out, scaled to 28 pixels without a margin, and a pixel was ink where it was quite black.
+
+Source: Xilinx BNN-PYNQ, ``bnn.py``, ``image_to_cifar``; its notebooks LFC-BNN_MNIST_Webcam and LFC-BNN_Chars_Webcam;
+``Image.thumbnail`` and ``Image.resize`` of Pillow before 7.0.
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
-from ..classify.preprocess import Picture, read_picture
+from ..classify.reading import Picture, read_picture
 from ..errors import ImageError
 
-_SIDE = 32
+_SIDE, _SIGN = 32, 28
+# A grey value above it was paper to the notebook of characters.
+_WHITE = 180
 
 
 def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = False) -> np.ndarray:
@@ -52,6 +58,52 @@ def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = Fal
             return _pixels(image, draft, via_64, str(picture))
     image = picture.copy() if isinstance(picture, Image.Image) else read_picture(picture)
     return _pixels(image, False, via_64, "the picture")
+
+
+def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> np.ndarray:
+    """The pixels that BNN-PYNQ's camera notebooks made of a sign on light paper.
+
+    Parameters
+    ----------
+    picture : as for :func:`bnn_pynq_pixels`
+    characters : bool
+        By the notebook of characters, whose enhancement is another, instead of that of digits.
+
+    Returns
+    -------
+    (28, 28, 1) uint8
+        255 for ink, 1 for the rest, as those notebooks wrote it; all 1 for an empty page. A sign as wide as high,
+        which they lost (their page stayed empty), is kept.
+
+    Raises
+    ------
+    ImageError
+        When the picture is missing, damaged or no picture.
+    """
+    page = _enhanced(picture, characters)
+    box = ImageOps.invert(page).getbbox()
+    canvas = Image.new("L", (_SIGN, _SIGN), 255)
+    if box is not None:
+        sign = page.crop(box)
+        ratio = min(_SIGN / sign.width, _SIGN / sign.height)
+        size = tuple(max(1, int(side * ratio)) if side < max(sign.size) else _SIGN for side in sign.size)
+        sign = sign.resize(size, Image.NEAREST)
+        canvas.paste(sign, ((_SIGN - sign.width) // 2, (_SIGN - sign.height) // 2))
+    return np.where(np.asarray(canvas)[:, :, None] == 0, 255, 1).astype(np.uint8)
+
+
+def bnn_pynq_box(picture: Picture, characters: bool = False) -> tuple[int, int, int, int]:
+    """What :func:`bnn_pynq_digit` cuts out of a picture: (left, top, right, bottom) in pixels; all of an empty page."""
+    page = _enhanced(picture, characters)
+    return ImageOps.invert(page).getbbox() or (0, 0, *page.size)
+
+
+def _enhanced(picture: Picture, characters: bool) -> Image.Image:
+    """The page with its paper white, as far as fixed factors do that."""
+    contrast, brightness = (5, 2.0) if characters else (3, 4.0)
+    page = ImageEnhance.Contrast(read_picture(picture).convert("L")).enhance(contrast)
+    page = ImageEnhance.Brightness(page).enhance(brightness)
+    return page.point(lambda value: 255 if value > _WHITE else 0) if characters else page
 
 
 def _pixels(image: Image.Image, draft: bool, via_64: bool, what: str) -> np.ndarray:

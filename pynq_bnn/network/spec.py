@@ -83,9 +83,11 @@ class InputSpec:
 
 @dataclass(frozen=True, eq=False)
 class OutputSpec:
-    """From integer scores to a class.
+    """From the integer sums of the last layer to a class.
 
-    ``logits = scores · scale + offset`` in float32, ``probabilities = softmax(logits / temperature)``.
+    ``logits = sums · scale + offset`` in float32, ``probabilities = softmax(scores / temperature)``. Sums of two
+    classes cannot be compared, for each class has its own scale and offset; scores can, and their first maximum is the
+    answer.
 
     Parameters
     ----------
@@ -96,12 +98,12 @@ class OutputSpec:
     temperature : float
         Calibrates probabilities; it changes no label.
     decision : str
-        "argmax": the first maximum of the logits. "highest_bit": the highest class index whose score
+        "argmax": the first maximum of the logits. "highest_bit": the highest class index whose sum
         reaches ``class_thresholds``; index −1 when none does (imported LFC networks).
     class_thresholds : (K,) int32 or None
         For "highest_bit" alone.
     native_add, native_div : int
-        ``native_scores = (scores + native_add) // native_div``, the numbers of the system a network was
+        ``native_scores = (sums + native_add) // native_div``, the numbers of the system a network was
         imported from (identity when 0 and 1).
     """
 
@@ -142,27 +144,49 @@ class OutputSpec:
                  f"class_thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) int32 fit")
             object.__setattr__(self, "class_thresholds", thresholds.astype(np.int32))
 
-    def logits(self, scores: np.ndarray) -> np.ndarray:
+    def logits(self, sums: np.ndarray) -> np.ndarray:
         """(N, K) float32 of (N, K) int32."""
-        return scores.astype(np.float32) * self.scale + self.offset
+        return sums.astype(np.float32) * self.scale + self.offset
 
-    def indices(self, scores: np.ndarray) -> np.ndarray:
-        """(N,) int64 class indices of (N, K) int32 scores; −1 says that no class was chosen."""
+    def indices(self, sums: np.ndarray) -> np.ndarray:
+        """(N,) int64 class indices of (N, K) int32 sums; −1 says that no class was chosen."""
         if self.decision == "argmax":
-            return self.logits(scores).argmax(axis=1)
-        reached = scores >= self.class_thresholds
+            return self.logits(sums).argmax(axis=1)
+        reached = sums >= self.class_thresholds
         highest = reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1)
         return np.where(reached.any(axis=1), highest, -1)
 
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """(N, K) float32, each row sums to 1."""
-        scaled = self.logits(scores) / np.float32(self.temperature)
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+    def scores(self, sums: np.ndarray) -> np.ndarray:
+        """(N, K) float32 whose first maximum in a row is the class chosen, where one is.
 
-    def native_scores(self, scores: np.ndarray) -> np.ndarray:
-        """Scores in the numbers of the system the network came from, int32."""
-        return (scores + np.int32(self.native_add)) // np.int32(self.native_div)
+        They are the logits. With "highest_bit" the class chosen may have a lower one than others: it is raised to just
+        above the largest.
+        """
+        return _first_maximum_at(self.logits(sums), self.indices(sums))
+
+    def probabilities(self, sums: np.ndarray) -> np.ndarray:
+        """(N, K) float32, each row sums to 1 and is largest, for the first time, at the class chosen."""
+        scaled = self.scores(sums) / np.float32(self.temperature)
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return _first_maximum_at(powers / powers.sum(axis=1, keepdims=True), self.indices(sums))
+
+    def undecided(self, sums: np.ndarray) -> np.ndarray:
+        """(N,) bool: no class was chosen, or one by default though its own threshold (logit 0) is not reached."""
+        if self.decision == "argmax":
+            return np.zeros(len(sums), bool)
+        index = self.indices(sums)
+        return (index < 0) | (np.take_along_axis(self.logits(sums), np.maximum(index, 0)[:, None], 1)[:, 0] < 0)
+
+    def native_scores(self, sums: np.ndarray) -> np.ndarray:
+        """Sums in the numbers of the system the network came from, int32."""
+        return (sums + np.int32(self.native_add)) // np.int32(self.native_div)
+
+
+def _first_maximum_at(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """(N, K) float32 ``rows``, raised at ``indices`` by the least that makes it the first maximum; −1 raises none."""
+    others = np.nonzero((indices >= 0) & (rows.argmax(axis=1) != indices))[0]
+    rows[others, indices[others]] = np.nextafter(rows[others].max(axis=1), np.float32(np.inf))
+    return rows
 
 
 def signed_codes() -> np.ndarray:

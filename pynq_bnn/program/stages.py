@@ -56,6 +56,16 @@ class Stage:
         return self.kind is Kind.PLANES
 
 
+def computed_macs(layer: Layer, shape: tuple[int, int, int]) -> int:
+    """Multiply-accumulates of an image that the accelerator computes, padding included.
+
+    Positions that no pool window uses, an odd row or column at the end, are not computed.
+    """
+    height, width, _ = layer.output_shape(shape)
+    pool = getattr(layer, "pool", 1)
+    return layer.weights.size * height * width * pool**2
+
+
 def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 

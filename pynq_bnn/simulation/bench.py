@@ -10,7 +10,7 @@ from ..backends.rtl import RtlBackend, Simulation
 from ..network import Network
 from ..program.batch import Counters
 from ..program.schedule import Program, Schedule, schedule
-from ..program.stages import ceil_div
+from ..program.stages import ceil_div, computed_macs
 
 # Full groups simulated of a long batch; the groups in its middle all take the same time.
 GROUPS = 3
@@ -20,7 +20,8 @@ GROUPS = 3
 class LayerCycles:
     """One layer's part of a batch.
 
-    cycles : per image, from samples; macs : of an image, padding included; utilization : XNORs that count (real inputs
+    cycles : per image, from samples, good to three digits; macs : of an image, padding included, without positions that
+    no pool uses; utilization : XNORs that count (real inputs
     inside the map, in each bit plane of an 8-bit input) of those the array can do in that time.
     """
 
@@ -92,28 +93,31 @@ def _single(backend: RtlBackend, network: Network) -> tuple[int, float]:
     return cycles, 1e3 * backend.last_time.transfer
 
 
-def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tuple[Counters, dict[int, int]]:
+def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tuple[Counters, dict[int, float]]:
+    """Counters, and the cycles of each stage, of the whole batch."""
     capacity = plan.config.lanes * plan.programs[number].layout.slots
     groups = ceil_div(batch, capacity) - 1
     rest = batch - groups * capacity
     if groups <= GROUPS:
         return backend.profile(plan, batch, number)
-    long, seen = backend.profile(plan, GROUPS * capacity + rest, number)
-    short, _ = backend.profile(plan, (GROUPS - 1) * capacity + rest, number)
+    long, many = backend.profile(plan, GROUPS * capacity + rest, number)
+    short, few = backend.profile(plan, (GROUPS - 1) * capacity + rest, number)
     values = (b + (groups - GROUPS) * (b - a) for a, b in zip(short.values, long.values))
+    # The start of a run, which waits for the first images, is a smaller part of the whole batch than of a few groups.
+    seen = {stage: b + (groups - GROUPS) * (b - few.get(stage, 0.0)) for stage, b in many.items()}
     return Counters(*values), seen
 
 
-def _layers(network: Network, program: Program, number: int, cycles: float, seen: dict[int, int],
+def _layers(network: Network, program: Program, number: int, cycles: float, seen: dict[int, float],
             bit_ops: int) -> list[LayerCycles]:
     total, shapes = sum(seen.values()), list(network.walk())
     rows = []
     for index in range(program.first, program.last + 1):
-        looks = sum(seen.get(place, 0) for place, stage in enumerate(program.stages) if stage.layer == index)
+        share = sum(seen.get(place, 0.0) for place, stage in enumerate(program.stages) if stage.layer == index)
         layer, shape = shapes[index]
-        macs = layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2]))
+        macs = computed_macs(layer, shape)
         work = sum(stage.work for stage in program.stages if stage.layer == index)
-        part = cycles * looks / total
+        part = cycles * share / total
         rows.append(LayerCycles(index, layer.kind, number, program.layout.slots, macs, part,
                                 work / part / bit_ops if part else 0.0))
     return rows

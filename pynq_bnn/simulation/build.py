@@ -7,6 +7,7 @@ nothing is ever stale, and the folder appears by renaming, so nothing is ever ha
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -41,6 +42,10 @@ SLOW_FLAGS = ("-O0",)  # for what Verilator names Slow: it runs once, before the
 MIN_VERILATOR = (5, 20)
 LIBRARY = "libbnn_sim.so"
 _ABANDONED_S = 24 * 3600  # a build that is still there after so long was killed
+# What building takes on the disk; below the second figure it has run out, whatever the tools say or fail to say.
+_BUILD_MB, _NO_ROOM_BYTES = 25, 1 << 20
+_FULL = re.compile("No space left on device|Disk quota exceeded|File too large")
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     assertions
         Whether assertions are checked.
     cache
-        Where libraries are kept; ``~/.cache/pynq-bnn`` where none is given.
+        Where libraries are kept; :func:`default_cache` where none is given.
     fast
         Whether the compiler optimizes; large models that run shortly are done sooner without.
 
@@ -95,8 +100,8 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
                               cache / f"simulator-{key}.log")
             _publish(result, library.parent)
     except OSError as error:
-        raise BackendError(f"cannot build the simulator in {cache}: {error.strerror or error}; make room there or "
-                           f"give another folder as cache") from None
+        raise BackendError(f"cannot build the simulator in {cache}: {error.strerror or error}; {_advice(error)}"
+                           ) from None
     return library
 
 
@@ -222,16 +227,43 @@ def _key(sources: Mapping[str, bytes], flags: Sequence[str], version: str) -> st
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def default_cache() -> Path:
+    """``pynq-bnn`` in the user's folder for such files: ``$XDG_CACHE_HOME`` (where absolute, as that standard has it),
+    else ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "pynq-bnn"
+
+
 def _cache_folder(cache: str | Path | None) -> Path:
     try:
-        folder = Path.home() / ".cache" / "pynq-bnn" if cache is None else Path(cache)
+        folder = default_cache() if cache is None else Path(cache)
         folder = Path(os.path.abspath(folder))
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a user without a home
         reason = getattr(error, "strerror", None) or error
-        raise BackendError(f"no folder for built simulators: {cache or '~/.cache/pynq-bnn'}: {reason}; "
-                           f"give another folder as cache") from None
+        raise BackendError(f"no folder for built simulators: {cache or 'pynq-bnn in the cache folder'}: {reason}; make "
+                           f"one there that you can write to, set XDG_CACHE_HOME to another, or give one as "
+                           f"Simulation(cache=...)") from None
     return folder
+
+
+def _advice(error: OSError) -> str:
+    if error.errno not in _FULL_CODES:
+        return "make it a folder that you can write to, or give another one as Simulation(cache=...)"
+    return (f"make room there and in {tempfile.gettempdir()} (about {_BUILD_MB} MB), or give another folder as "
+            f"Simulation(cache=...)")
+
+
+def _require_room(folder: Path, build_log: Path) -> None:
+    """Raise OSError when the disk is full, which makes a tool fail for another reason, or for none that it says.
+
+    Verilator leaves files cut off and reports success; what the compiler says of those is not the cause.
+    """
+    # The disk may have room again: a linker deletes what it could not finish.
+    said = _FULL.search(build_log.read_text(encoding="utf-8", errors="replace"))
+    state = os.statvfs(folder)
+    if said or state.f_bavail * state.f_frsize < _NO_ROOM_BYTES:
+        raise OSError(errno.ENOSPC, said[0] if said else os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
@@ -262,6 +294,7 @@ def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], v
     rtl = [name for name in sources if name.startswith("rtl/") or name.endswith(".vlt")]
     try:
         _run([[*verilator.command, *flags, *rtl]], folder, build_log)
+        _require_room(folder, build_log)
         root, runtime = _runtime_sources(folder / "model")
         files = sorted((folder / "model").glob("Vsim*.cpp")) + runtime
         files += [folder / name for name in sources if name.endswith(".cpp")]
@@ -277,7 +310,10 @@ def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], v
         _run([[*compiler, *LINKER_FLAGS, *objects, *(["-lz"] if trace else []), "-o", str(result / LIBRARY)]],
              folder, build_log)
     except subprocess.CalledProcessError as error:
-        line = _first_error(build_log)
+        _require_room(folder, build_log)
+        if error.returncode == -signal.SIGXFSZ:  # the user's limit of a file's size
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
+        line = _first_error(build_log) if error.returncode > 0 else f"ended by signal {-error.returncode}"
         os.replace(build_log, kept_log)
         raise BackendError(f"the simulator does not compile ({Path(_program(error.cmd)).name}): {line}; "
                            f"the whole log is {kept_log}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import tempfile
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ class SimulatedClock:
     def sleep(self, seconds: float) -> None:
         device = self._device
         cycles = max(1, int(seconds * device.mhz * 1e6))
-        if not device.core.run(cycles, until_irq=True):  # the interrupt is high already, but time must pass
-            device.core.run(1, until_irq=False)
+        with device.alone:
+            if not device.core.run(cycles, until_irq=True):  # the interrupt is high already, but time must pass
+                device.core.run(1, until_irq=False)
 
 
 class SimulatedDevice(Device):
@@ -99,6 +101,8 @@ class SimulatedDevice(Device):
         Buffers allocated since the device was made.
     buffers : dict
         Bytes of each buffer in use, by address.
+    alone : RLock
+        Held by the thread that uses the simulated core or its memory.
     """
 
     name = "simulated"
@@ -116,6 +120,7 @@ class SimulatedDevice(Device):
         self.buffers: dict[int, int] = {}
         self.system_registers = dict(_SYSTEM_REGISTERS)
         self._copies: dict[int, np.ndarray] = {}
+        self.alone = threading.RLock()
         self._loaded, self._is_accelerator = b"", False
         self._noise = np.random.default_rng(seed)
         library = build(core_sources(), self.config.parameters, trace=trace is not None, cache=cache)
@@ -135,11 +140,13 @@ class SimulatedDevice(Device):
     # Registers, as pynq.MMIO reads and writes them.
 
     def read_registers(self, address: int, length: int) -> bytes:
-        return b"".join(struct.pack("<I", self._read(address + 4 * n)) for n in range(length // 4))
+        with self.alone:
+            return b"".join(struct.pack("<I", self._read(address + 4 * n)) for n in range(length // 4))
 
     def write_registers(self, address: int, data: bytes) -> None:
-        for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
-            self._write(address + 4 * n, value)
+        with self.alone:
+            for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
+                self._write(address + 4 * n, value)
 
     def _read(self, address: int) -> int:
         if address in self.system_registers:
@@ -180,7 +187,10 @@ class SimulatedDevice(Device):
     # Memory.
 
     def allocate(self, shape: Any, dtype: Any = "u4", cacheable: int = 0, **_: Any) -> SimulatedBuffer:
-        dtype = np.dtype(dtype)
+        with self.alone:
+            return self._allocate(shape, np.dtype(dtype), cacheable)
+
+    def _allocate(self, shape: Any, dtype: np.dtype, cacheable: int) -> SimulatedBuffer:
         size = int(np.prod(shape)) * dtype.itemsize
         address = self._find_room(size)
         held = np.zeros(-(-size // 8) * 8, np.uint8)
@@ -209,13 +219,14 @@ class SimulatedDevice(Device):
 
     def free(self, address: int) -> None:
         """Take a buffer's memory away."""
-        if self.buffers.pop(address, None) is None:
-            return
-        del self._copies[address]
-        if self.core is not None:
-            self.core.clear_memory()
-            for start, seen in self._copies.items():
-                self.core.add_memory(start, seen, writable=True)
+        with self.alone:
+            if self.buffers.pop(address, None) is None:
+                return
+            del self._copies[address]
+            if self.core is not None:
+                self.core.clear_memory()
+                for start, seen in self._copies.items():
+                    self.core.add_memory(start, seen, writable=True)
 
     def flush(self, bo: int, offset: int, pointer: int, size: int) -> None:
         self._part(bo, offset, size)[...] = _bytes_at(pointer, size)

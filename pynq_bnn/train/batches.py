@@ -37,22 +37,27 @@ class Batches:
         """The split from first to last (or its first ``most`` pictures), not augmented; whole in every process."""
         images, labels = self.images[:most], self.labels[:most]
         for start in range(0, len(images), self.batch):
-            yield self._encode(images[start:start + self.batch]), labels[start:start + self.batch]
+            yield self.encode(images[start:start + self.batch]), labels[start:start + self.batch]
 
     def shuffled(self, config: TrainConfig, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The split in random order, augmented; all of it follows from seed, epoch and kind of device alone."""
-        rank, count = self.processes.rank, self.processes.count
         seed = config.seed * 1_000_003 + epoch
+        generator = torch.Generator(self.device).manual_seed(seed + (self.processes.rank << 40))
+        for chosen in self.drawn(seed):
+            pixels = augment(self.images[chosen], config, self.fill, generator)
+            yield self.encode(pixels), self.labels[chosen]
+
+    def drawn(self, seed: int) -> Iterator[Tensor]:
+        """The numbers of each batch's pictures in the random order that follows from ``seed``, this process' part."""
+        rank, count = self.processes.rank, self.processes.count
         order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(seed)).to(self.device)
-        generator = torch.Generator(self.device).manual_seed(seed + (rank << 40))
         for start in range(0, len(order), self.batch):
             chosen = order[start:start + self.batch]
             if len(chosen) < 2 * count:
                 return  # batch norm needs two pictures
-            chosen = chosen[rank::count]
-            pixels = augment(self.images[chosen], config, self.fill, generator)
-            yield self._encode(pixels), self.labels[chosen]
+            yield chosen[rank::count]
 
-    def _encode(self, pixels: Tensor) -> Tensor:
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(N, H, W, C) uint8 pixels to (N, C, H, W) codes."""
         # NHWC memory seen as NCHW is exactly channels_last.
         return self.codes[pixels.int()].permute(0, 3, 1, 2)

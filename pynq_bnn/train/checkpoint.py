@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data.datasets import Dataset
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
+from ..network.file import MAGIC
 from ..network.spec import InputSpec, one_bit_codes, signed_codes
 from ..zoo.topology import Topology, topology_from_dict
 from .model import BinaryChain, Parts
@@ -22,13 +26,19 @@ FORMAT = "pynq-bnn checkpoint 2"
 # Before warm starts and teachers: such a checkpoint compiles and can be started from, but its training went otherwise.
 OLD_FORMAT = "pynq-bnn checkpoint 1"
 LAST, BEST = "last.pt", "best.pt"
+# Between what earlier checkpoints noted of the pictures and what tells their content.
+CONTENT = ", content "
+_WANTED = "give the --out directory of a training by pynq-bnn train, or a checkpoint in it"
+_ELSEWHERE = f"a network trained elsewhere has to be trained again, by pynq-bnn train; else {_WANTED}"
+_FOREIGN = {".onnx": "ONNX", ".h5": "Keras", ".keras": "Keras", ".tflite": "TensorFlow Lite", ".pb": "TensorFlow",
+            ".caffemodel": "Caffe", ".npz": "NumPy", ".safetensors": "another trainer"}
 # Columns of the history, one row an epoch.
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 # Plain fields and their types; files that users pass around may hold anything.
 _FIELDS = {"topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict,
            "optimizer": dict, "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
            "validation_accuracy": (int, float), "test_accuracy": (int, float), "start": (dict, type(None)),
-           "teacher": (dict, type(None))}
+           "teacher": (dict, type(None)), "split": str, "pictures": str, "best_loss": (int, float)}
 
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
@@ -36,6 +46,20 @@ def input_spec(topology: Topology, fit: str) -> InputSpec:
     codes = one_bit_codes() if topology.input_bits == 1 else signed_codes()
     background = 0 if fit == "digit" else 128
     return InputSpec(*topology.input_shape, codes, topology.input_bits, fit, background)
+
+
+def fingerprint(data: Dataset) -> str:
+    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
+
+    Without its last part it is what checkpoints had that knew only labels.
+    """
+    labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
+    if not content:
+        splits = [split for split in (data.train, data.validation) if split is not None]
+        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
+    if data.validation is not None:
+        content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
+    return f"{len(data.train)} pictures, labels {labels:08x}{CONTENT}{content}"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -51,24 +75,75 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     TrainError
         When it is missing, damaged, or not a checkpoint of pynq-bnn.
     """
+    if not isinstance(path, (str, Path)) or not str(path):  # Path("") is the present folder
+        raise TrainError(f"{f'a {type(path).__name__}' if path != '' else 'an empty name'} is no checkpoint; {_WANTED}")
     path = Path(path)
     if is_dir(path):
         path = path / BEST
     if not is_file(path):
-        raise TrainError(f"{path} does not exist; give the --out directory of a training or a checkpoint in it")
+        raise TrainError(f"{path} does not exist; {_WANTED}")
+    _check_kind(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError,
-            AttributeError, zipfile.BadZipFile) as error:
-        raise TrainError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from None
+        _check_sums(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of foreign files, whose error says more
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # torch's own words here advise to load what may run any program.
+        raise TrainError(f"{path} is damaged or not a checkpoint of pynq-bnn (it holds more than tensors and plain"
+                         f" values, and nothing in it is run); {_ELSEWHERE}") from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+            AssertionError, OverflowError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+        raise TrainError(f"{path} is damaged or not a checkpoint{_reason(error)}; {_WANTED}") from None
     if not isinstance(state, dict) or state.get("format") not in (FORMAT, OLD_FORMAT):
-        raise TrainError(f"{path} is not a checkpoint of pynq-bnn ({FORMAT!r} is what it should say)")
+        what = " but weights of another trainer" if _holds_tensors(state) else ""
+        raise TrainError(f"{path} is not a checkpoint of pynq-bnn{what}; {_ELSEWHERE}")
     for key, kind in _FIELDS.items():
         if key in state and not isinstance(state[key], kind):
             raise TrainError(f"{path} is damaged: {key!r} is {state[key]!r:.60}")
     if any(set(COLUMNS) - set(row if isinstance(row, dict) else ()) for row in state.get("history", [])):
         raise TrainError(f"{path} is damaged: a row of 'history' lacks a column")
     return state
+
+
+def _check_kind(path: Path) -> None:
+    """Name files of other kinds by what they are.
+
+    Raises
+    ------
+    TrainError
+        It is a ``.bnn`` file, or by its suffix a model of another tool.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(len(MAGIC))
+    except OSError as error:
+        raise TrainError(f"cannot read {path}: {error.strerror}") from None
+    if head == MAGIC:
+        raise TrainError(f"{path} is a .bnn file, folded already; classify with it, or train on from it with --from")
+    if path.suffix.lower() in _FOREIGN:
+        raise TrainError(f"{path} is a model of {_FOREIGN[path.suffix.lower()]}, which cannot be folded; {_ELSEWHERE}")
+
+
+def _check_sums(path: Path) -> None:
+    """Torch stores a checkpoint as a zip archive with checksums, and does not look at them when it reads one."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise zipfile.BadZipFile(f"the checksum of {wrong!r:.60} does not match, copy the file again")
+
+
+def _reason(error: Exception) -> str:
+    """Why torch cannot read a file, where it says that to users and does not advise to read it unsafely."""
+    words = first_line(error)
+    said = isinstance(error, (OSError, RuntimeError, zipfile.BadZipFile)) and "weights_only" not in words
+    return f" ({words})" if said else ""
+
+
+def _holds_tensors(state: Any) -> bool:
+    return isinstance(state, dict) and any(isinstance(value, (torch.Tensor, dict)) for value in state.values())
 
 
 def check_resumable(state: dict[str, Any], where: str) -> None:

@@ -23,6 +23,8 @@ class TrainConfig:
     crop : pixels of padding for the random crop; flip : mirror half of the pictures.
     cutout : side of the square set to q = 0, 0 for none.
     distort : strength of random rotation, size, shear, shift and elastic distortion, for digits; 0 for none.
+    pool : augmented copies of the training pictures that are made once and taken in turn, an epoch each, with a
+        teacher's answers to them; 0 makes new ones in every epoch.
     gradient : of the sign of activations; "clipped" is 1 where |x| < 1, "approx" is 2 − 2|x| there (Bi-Real Net).
     stochastic : training draws the signs of activations at random (Courbariaux 2016, equation 2).
     shift_norm : batch norm by powers of two (Courbariaux 2016, algorithm 3).
@@ -47,6 +49,7 @@ class TrainConfig:
     flip: bool = False
     cutout: int = 0
     distort: float = 0.0
+    pool: int = 0
     gradient: str = "clipped"
     stochastic: bool = False
     shift_norm: bool = False
@@ -60,7 +63,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, low, high in (("epochs", 1, 100000), ("batch", 2, 65536), ("lr", 1e-9, 100), ("warmup", 0, 10000),
                                 ("step_every", 1, 100000), ("step_gamma", 1e-6, 1), ("label_smoothing", 0, 0.99),
-                                ("crop", 0, 64), ("cutout", 0, 256), ("distort", 0, 4),
+                                ("crop", 0, 64), ("cutout", 0, 256), ("distort", 0, 4), ("pool", 0, 10000),
                                 ("distill", 0, 1), ("temperature", 0.1, 100), ("weight_decay", 0, 1),
                                 ("validation", 0.001, 0.9), ("seed", 0, 2**31 - 1)):
             value = getattr(self, name)

@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..errors import TrainError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -39,6 +41,18 @@ class Processes:
         if self.count > 1:
             dist.all_reduce(values)
         return values
+
+
+def check_alone(what: str) -> None:
+    """Refuse to run in the processes of ``torchrun``.
+
+    Raises
+    ------
+    TrainError
+        ``torchrun`` started this process.
+    """
+    if dist.is_torchelastic_launched():
+        raise TrainError(f"{what} runs in one process; start it without torchrun")
 
 
 @contextmanager

@@ -12,12 +12,16 @@ from brevitas.inject import ExtendedInjector
 from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import Tensor, nn
 
+from . import sign_kernels
+
 
 def _sign(x: Tensor) -> Tensor:
     """sign(x) with sign(0) = sign(−0) = +1: x + 0 has no −0, and copysign is the fastest kernel by far.
 
     For a CNV map in bfloat16 on two cores: 1.0 ms, against 7 ms by a comparison and 14 ms by ``where``.
     """
+    if sign_kernels.fits(x):
+        return sign_kernels.sign(x)
     return torch.copysign(x.new_ones(()), x + 0.0)
 
 
@@ -45,6 +49,8 @@ class _ApproxSign(_Sign):
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
+        if sign_kernels.fits(x):
+            return sign_kernels.approx_gradient(x, grad)
         return torch.rsub(x.abs(), 2, alpha=2).clamp_(min=0).mul_(grad)  # 3/5 of the time of 2 − 2·|x| spelled out
 
 

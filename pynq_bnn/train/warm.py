@@ -14,16 +14,31 @@ from torch import Tensor, nn
 from ..errors import NetworkError, NetworkFileError, TrainError
 from ..network import Layer, Network
 from ..network.spec import InputSpec
-from ..zoo import find_network, shipped
+from ..zoo import TOPOLOGIES, find_network, shipped
 from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import load_checkpoint, restore_model
 from .config import TrainConfig
+from .holdout import RANDOM
 from .model import INITIAL_WEIGHT, BinaryChain, ConvBlock
 from .shift_norm import ShiftBatchNorm1d
 
 # Pictures whose sums give batch norm its statistics.
 PICTURES = 1000
+# Fewer training pictures than this are few: weights learnt from others' are a better start than random ones.
+FEW_PICTURES = 20_000
+
+
+def default_start(topology: Topology, config: TrainConfig, pictures: int) -> str | None:
+    """The network that ships with these layers, for few pictures; None where random weights are the start."""
+    if pictures >= FEW_PICTURES or config.real or config.shift_norm:
+        return None
+    known = [name for name in shipped() if name in TOPOLOGIES]
+    return next((name for name in known if _layers(TOPOLOGIES[name]) == _layers(topology)), None)
+
+
+def _layers(topology: Topology) -> tuple[Any, ...]:
+    return topology.input_shape, topology.input_bits, topology.rows
 
 
 def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: tuple[str, ...],
@@ -56,15 +71,24 @@ def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: t
 
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     """A training in plain values, as the header of a ``.bnn`` file has them."""
-    known = ("dataset", "epoch", "validation_accuracy", "start", "teacher")
+    known = ("dataset", "pictures", "split", "epoch", "validation_accuracy", "start", "teacher")
     return {**{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}
 
 
-def seen_here(training: dict[str, Any], dataset: str, config: TrainConfig) -> bool:
-    """Whether a training on the same data set held out other pictures than one with ``config`` does."""
+def seen_here(training: dict[str, Any], mine: dict[str, Any]) -> bool:
+    """Whether a training on the same pictures held out others than this one does.
+
+    Parameters
+    ----------
+    mine : dict
+        This training's ``dataset``, ``pictures``, ``split`` and ``config``, as a checkpoint has them.
+    """
+    pictures = training.get("pictures")
+    if training.get("dataset") != mine["dataset"] and pictures != mine["pictures"]:
+        return False
     theirs = training.get("training", {})
-    return training.get("dataset") == dataset and any(
-        theirs.get(key) != getattr(config, key) for key in ("seed", "validation"))
+    return (any(theirs.get(key) != mine["config"][key] for key in ("seed", "validation"))
+            or training.get("split", RANDOM) != mine["split"] or pictures not in (None, mine["pictures"]))
 
 
 def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.Module, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import NetworkError
-from ..files import is_file
+from ..files import is_dir, is_file
 from ..network import Network, load_network
 from .tables import TOPOLOGIES
 from .topology import Conv, Fc, Topology, topology_from_json
@@ -36,6 +36,8 @@ def find_network(name: str | Path) -> Network:
     if str(name) in TOPOLOGIES and not is_file(Path(name)):
         raise NetworkError(f"{name} ships without weights; train it (pynq-bnn train {name} --data DIR --out OUT)"
                            f" or use one of {', '.join(files)}")
+    if Path(name).suffix == ".pt" and is_file(Path(name)) or is_dir(Path(name)) and is_file(Path(name) / "best.pt"):
+        raise NetworkError(f"{name} is a training; fold it first: pynq-bnn compile {name} -o NAME.bnn")
     if Path(name).suffix == ".bnn" or is_file(Path(name)):
         return load_network(name)
     raise NetworkError(f"no network {str(name)!r}; give the path of a .bnn file or one of {', '.join(files)}")

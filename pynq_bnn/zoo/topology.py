@@ -151,6 +151,8 @@ def _check(topology: Topology) -> None:
     need(len(topology.classes) <= MAX_CLASSES, f"{len(topology.classes)} classes; up to {MAX_CLASSES} fit")
     for name in topology.classes:
         check_name(name, "class name")
+    twice = next((name for i, name in enumerate(topology.classes) if name in topology.classes[:i]), None)
+    need(twice is None, f"the class {twice!r} comes twice")
     need(_one_of(topology.input_bits, (1, 8)), f"input_bits is {topology.input_bits!r}; 1 or 8 fit")
     need(_one_of(topology.channels, (1, 3)), f"channels is {topology.channels!r}; 1 (grey) or 3 (RGB) fit")
     need(_in_range(topology.height, MAX_SIDE) and _in_range(topology.width, MAX_SIDE),

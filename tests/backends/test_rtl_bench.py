@@ -9,10 +9,11 @@ from tools import needs_rtl
 
 from pynq_bnn.backends.rtl import RtlBackend, Simulation
 from pynq_bnn.cli import main
+from pynq_bnn.commands.simulating import _three_digits
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.schedule import schedule
 from pynq_bnn.simulation.bench import bench
-from pynq_bnn.zoo import TOPOLOGIES
+from pynq_bnn.zoo import TOPOLOGIES, Conv, Fc, Topology
 from pynq_bnn.zoo.untrained import untrained_network
 
 pytestmark = needs_rtl
@@ -52,6 +53,35 @@ def test_a_long_batch_estimated_from_a_few_groups_is_as_long_as_the_whole_simula
         plan = schedule(network, simulation.config, batch, slots=8)
         whole = backend.profile(plan, batch, 0)[0]
     assert answer.cycles_per_image == pytest.approx(whole.cycles / batch, rel=0.01)
+
+
+# Odd maps, whose last row and column no pool uses; the second layer keeps the array busy to the last percent.
+ODD = Topology("odd", "", 11, 11, 3, 8, (Conv(64), Conv(256), Conv(64, kernel=2, pool=4), Fc(64)))
+
+
+def test_cycles_of_layers_estimated_from_a_few_groups_are_those_of_the_whole_and_use_no_more_than_the_array():
+    network, simulation = untrained_network(ODD), Simulation(slots=1)
+    batch = 8 * 12  # twelve groups
+    answer = bench(network, batch, simulation)
+    with RtlBackend(network, simulation) as backend:
+        plan = schedule(network, simulation.config, batch, slots=1)
+        assert len(plan.programs) == 1
+        counters, seen = backend.profile(plan, batch, 0)
+    assert sum(seen.values()) == pytest.approx(counters.cycles, rel=0.01)
+    for row in answer.layers:
+        assert row.cycles == pytest.approx(seen[row.layer] / batch, rel=0.02, abs=1), row
+        assert row.utilization <= 1
+        positions = {0: 9 * 9, 1: 7 * 7, 2: 4 * 4}.get(row.layer, 1)
+        assert row.macs == positions * network.layers[row.layer].weights.size, row
+        assert row.cycles >= row.macs / simulation.config.bit_ops
+    assert answer.layers[1].utilization > 0.97
+    assert sum(row.cycles for row in answer.layers) == pytest.approx(answer.cycles_per_image)
+
+
+@pytest.mark.parametrize(("value", "words"), [(3.594, "3.59"), (18.149, "18.1"), (335.26, "335"), (1744.3, "1,740"),
+                                              (99.96, "100"), (28901.4, "28,900"), (0.0, "0")])
+def test_cycles_of_layers_are_printed_as_good_as_they_are(value, words):
+    assert _three_digits(value) == words
 
 
 def test_bench_prints_json_and_a_table_with_a_chart(capsys, tmp_path):

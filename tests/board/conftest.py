@@ -1,6 +1,7 @@
 """A simulated board with pynq on it, and networks that fit it."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -65,6 +66,42 @@ def new_device(pynq, simulator):
 @pytest.fixture
 def device(new_device):
     return new_device()
+
+
+def _mapping(device, address, length):
+    """What a board's mmap gives: an array of 32-bit words, of which each access reaches the device."""
+    from pynq._3rdparty import tinynumpy
+    from pynq.mmio import _AccessHook
+
+    return tinynumpy.ndarray(shape=(length // 4,), dtype="u4", hook=_AccessHook(address, device))
+
+
+@pytest.fixture
+def mapped(new_device, monkeypatch, tmp_path):
+    """``mapped(config, ...)``: a simulated device that looks like a board's.
+
+    Its registers are mapped into memory, so that other processes count, and pynq writes down each download.
+    """
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr("pynq_bnn.board.owner.LOCK_FILE", tmp_path / "run" / "pynq-bnn.lock")
+    monkeypatch.setattr("pynq.pl_server.__file__", str(tmp_path / "__init__.py"))
+    state, ticks = tmp_path / "global_pl_state_.json", iter(range(1, 1000))
+
+    def make(*arguments, **values):
+        device = new_device(*arguments, **values)
+        device.capabilities["MEMORY_MAPPED"], download = True, device.download
+
+        def written_down(*arguments):
+            state.write_text("{}")
+            tick = next(ticks)
+            os.utime(state, ns=(tick, tick))
+            device.log.append(("download", "", tick))
+            download(*arguments)
+
+        device.mmap, device.download = partial(_mapping, device), written_down
+        return device
+
+    return make
 
 
 @pytest.fixture(scope="session")

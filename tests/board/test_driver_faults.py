@@ -138,7 +138,7 @@ def test_an_exception_at_any_register_access_leaves_all_in_order(device, small_n
     """Each access of a batch is interrupted once, by Ctrl-C or by a bus error."""
     backend = OverlayBackend(small_network, device.bitstream)
     read, write = device._read, device._write
-    for point in range(9):
+    for point in range(11):  # the clock's setting, then ten of the accelerator's registers
         left = [point]
 
         def stop_at(function, left):

@@ -81,6 +81,7 @@ def test_a_clock_that_no_divisors_make_is_refused(mhz):
 
 @pytest.mark.parametrize(("text", "message"), [
     ("", "no handoff file"), ("<a", "no handoff file"), ("<a/>", "describes no accelerator"),
+    ('<?xml version="1.0" encoding="UTF-9"?><a/>', "no handoff file: unknown encoding"),
     (hwh_text(Config(), 100).replace(VLNV, "xilinx.com:ip:axi_gpio:2.0"), "describes no accelerator"),
     (hwh_text(Config(), 100).replace('"LANES"', '"LINES"'), "does not describe"),
     (hwh_text(Config(), 100).replace('"LANES" VALUE="8"', '"LANES" VALUE="80"'), "lanes=80"),

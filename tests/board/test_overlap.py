@@ -35,7 +35,7 @@ def classifier(device, small_network, monkeypatch):
         monkeypatch.setattr(import_module(f"pynq_bnn.classify.{module}"), name, 4)
     monkeypatch.setattr("pynq_bnn.board.resident.pack_images", noted("pack", pack_images))
     with Classifier(small_network, "overlay") as made:
-        monkeypatch.setattr(made, "_prepare", noted("prepare", made._prepare))
+        monkeypatch.setattr(made._preparation, "one", noted("prepare", made._preparation.one))
         yield made
 
 
@@ -61,7 +61,7 @@ def test_a_list_of_photos_is_prepared_while_the_accelerator_computes(device, cla
     device.log.clear()
     results = classifier.classify(photos)
     assert events(device) == "ppppP" + "SppppPW" + "SpppPW" + "SW"
-    assert np.array_equal(np.stack([result.scores for result in results]), expected)
+    assert np.array_equal(np.stack([result.sums for result in results]), expected)
     assert np.array_equal(results[7].input_image, network_input(photos[7], classifier.network.input))
 
 
@@ -69,7 +69,7 @@ def test_an_array_of_photos_is_prepared_while_the_accelerator_computes(device, c
     device.log.clear()
     batch = classifier.classify(np.stack([np.asarray(photo)[..., None] for photo in photos]))
     assert events(device) == "ppppP" + "SppppPW" + "SpppPW" + "SW"
-    assert np.array_equal(batch.scores, expected)
+    assert np.array_equal(batch.sums, expected)
 
 
 def test_pictures_that_are_ready_are_packed_while_the_accelerator_computes(device, classifier, small_network, noise):
@@ -77,7 +77,7 @@ def test_pictures_that_are_ready_are_packed_while_the_accelerator_computes(devic
     device.log.clear()
     batch = classifier.classify(pixels)
     assert events(device) == "P" + "SPW" + "SPW" + "SW"
-    assert np.array_equal(batch.scores, CpuBackend(small_network).scores(pixels))
+    assert np.array_equal(batch.sums, CpuBackend(small_network).scores(pixels))
 
 
 def test_an_evaluation_packs_while_the_accelerator_computes(device, classifier, small_network, noise):
@@ -104,33 +104,33 @@ def test_the_command_prepares_a_folder_while_the_accelerator_computes(device, cl
     # Each picture twice: from its file, then as pixels that are right already.
     assert events(device) == "p" * 8 + "P" + "S" + "p" * 9 + "PW" + "S" + "p" * 6 + "PW" + "SW"
     out, err = capsys.readouterr()
-    assert [row["scores"] for row in json.loads(out)] == expected.tolist()
+    assert [row["sums"] for row in json.loads(out)] == expected.tolist()
     assert "05a.png" in err
 
 
 def test_results_of_a_stream_come_before_all_pictures_are_taken(classifier, photos, expected):
     taken = []
     results = classifier.stream(taken.append(photo) or photo for photo in photos)
-    assert np.array_equal(next(results).scores, expected[0])
+    assert np.array_equal(next(results).sums, expected[0])
     assert len(taken) == 8
-    assert np.array_equal(np.stack([result.scores for result in results]), expected[1:])
+    assert np.array_equal(np.stack([result.sums for result in results]), expected[1:])
 
 
 def test_a_bad_picture_amid_a_list_leaves_the_classifier_usable(device, classifier, photos, expected):
     with pytest.raises(ImageError, match="no such"):
         classifier.classify([*photos[:6], "no such file.png"])
     assert not device.buffers
-    assert np.array_equal(np.stack([result.scores for result in classifier.classify(photos)]), expected)
+    assert np.array_equal(np.stack([result.sums for result in classifier.classify(photos)]), expected)
 
 
 def test_time_is_counted_once(classifier, photos, monkeypatch):
-    prepare = classifier._prepare
+    prepare = classifier._preparation.one
 
     def slow(photo):
         time.sleep(0.005)
         return prepare(photo)
 
-    monkeypatch.setattr(classifier, "_prepare", slow)
+    monkeypatch.setattr(classifier._preparation, "one", slow)
     classifier.classify(photos)
     timing = classifier.timing
     assert timing.images == COUNT

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import pytest
 from pynq_bnn import Classifier, PynqBnnError
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend
-from pynq_bnn.board.accelerator import _download_mark
 from pynq_bnn.board.hwh import hwh_text
-from pynq_bnn.board.owner import LOCK_FILE, ProcessLock
+from pynq_bnn.board.owner import LOCK_FILE, ProcessLock, download_mark
 from pynq_bnn.errors import BackendError
 from pynq_bnn.program.batch import OFFSETS
 from pynq_bnn.program.config import Config
@@ -73,6 +71,61 @@ def test_a_clock_beyond_the_designs_is_refused(pynq, device, small_network):
         assert backend._accelerator.mhz == 50
 
 
+def set_clock(device, mhz):
+    """As another program does it, by the register alone."""
+    device.system_registers[0xF800_0170] = 0x0010_0000 | round(1000 / mhz) << 8
+
+
+def test_a_clock_set_by_another_program_after_opening_is_noticed_at_the_next_batch(device, new_backend, small_network,
+                                                                                   pixels, assert_right):
+    backend = new_backend(small_network)
+    assert_right(backend)
+    set_clock(device, 200)
+    for _ in range(2):
+        device.log.clear()
+        with pytest.raises(BackendError, match="FCLK0 is set to 200 MHz, the design is made for 100 MHz; set pynq.Cl"):
+            backend.scores(pixels)
+        assert not [entry for entry in device.log if entry[0] == "write"]
+        assert not device.buffers
+    set_clock(device, 100)
+    assert_right(backend)
+    set_clock(device, 25)
+    assert_right(backend)
+    assert backend._accelerator.mhz == 25, "what is waited for, and what is told, is by the clock that is set"
+    assert device.downloads == 1
+
+
+def test_the_clock_and_the_overlay_take_two_reads_of_a_batch(device, new_backend, small_network, pixels, monkeypatch):
+    backend, asked, read = new_backend(small_network), [], device._read
+    backend.scores(pixels)
+    monkeypatch.setattr(device, "_read", lambda address: asked.append(address) or read(address))
+    backend.scores(pixels)
+    before = asked[:asked.index(0x43C0_0014)]
+    assert sorted(before) == sorted([0x43C0_0008, 0xF800_0170]), [hex(address) for address in asked]
+
+
+@pytest.mark.parametrize("reads", [0, 0xFFFF_FFFF, 0x1440_1002])
+def test_an_overlay_replaced_past_pynq_is_noticed_and_not_written_to(device, small_network, pixels, assert_right,
+                                                                     monkeypatch, reads):
+    """By fpga_manager itself, or by a program in C."""
+    backend = OverlayBackend(small_network, device.bitstream)
+    assert_right(backend)
+    with monkeypatch.context() as patch:
+        read = device.core.read
+        patch.setattr(device.core, "read", lambda offset: reads if offset == OFFSETS["ARRAY"] else read(offset))
+        device.log.clear()
+        with pytest.raises(BackendError, match="replaced while in use"):
+            backend.scores(pixels)
+        assert list(device.log) == [("read", "ARRAY", reads)]
+        assert not device.buffers
+    with pytest.raises(BackendError, match="replaced while in use"):
+        backend.scores(pixels)
+    with OverlayBackend(small_network, device.bitstream) as again:
+        assert_right(again)
+    assert device.downloads == 2
+    backend.close()
+
+
 def test_an_overlay_replaced_while_in_use_is_noticed(pynq, device, small_network, pixels, assert_right, tmp_path):
     from pynq_bnn.simulation.pynq_device import write_bitstream
     backend = OverlayBackend(small_network, device.bitstream)
@@ -102,7 +155,7 @@ def test_an_overlay_replaced_by_another_process_is_noticed(device, new_backend, 
     assert_right(backend, "of this simulated device there is no other process")
     # From here on a board, whose registers are mapped into memory.
     monkeypatch.setitem(device.capabilities, "MEMORY_MAPPED", True)
-    monkeypatch.setattr(backend._accelerator, "_mark", _download_mark(device))
+    monkeypatch.setattr(backend._accelerator, "_mark", download_mark(device))
     assert_right(backend)
     os.utime(state, ns=(2, 2))
     with pytest.raises(BackendError, match="replaced while in use"):
@@ -128,10 +181,10 @@ def test_two_classifiers_share_a_device(device, small_network, random_network, p
     with Classifier(small_network, "overlay") as first:
         with Classifier(small_network, "overlay") as second:
             for classifier in (first, second, first):
-                assert np.array_equal(classifier.classify(pixels).scores, expected)
+                assert np.array_equal(classifier.classify(pixels).sums, expected)
         with pytest.raises(PynqBnnError, match="closed"):
             second.classify(pixels)
-        assert np.array_equal(first.classify(pixels).scores, expected)
+        assert np.array_equal(first.classify(pixels).sums, expected)
     assert device.downloads == 1
     assert not device.buffers
 
@@ -198,36 +251,134 @@ class MappedDevice:
         return name == "MEMORY_MAPPED"
 
 
-def test_another_process_is_told_who_holds_the_board(monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    lock = ProcessLock(MappedDevice())
+@pytest.fixture
+def lock_file(pynq, monkeypatch, tmp_path):
+    monkeypatch.setattr("pynq_bnn.board.owner.LOCK_FILE", tmp_path / "pynq-bnn.lock")
+    return tmp_path / "pynq-bnn.lock"
+
+
+@pytest.fixture
+def ask(lock_file):
+    """``ask()``: what another process is told that wants the board too."""
     code = f"""
-import tempfile
-tempfile.tempdir = {str(tmp_path)!r}
-from pynq_bnn.board.owner import ProcessLock
+from pathlib import Path
+from pynq_bnn.board import owner
 from pynq_bnn.errors import BackendError
+owner.LOCK_FILE = Path({str(lock_file)!r})
 class Device:
     def has_capability(self, name): return True
 try:
-    ProcessLock(Device())
+    owner.ProcessLock(Device())
     print("taken")
 except BackendError as error:
     print(error)
 """
-    def ask():
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return lambda **values: subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True,
+                                           check=True, **values).stdout.strip()
 
+
+def test_another_process_is_told_who_holds_the_board(ask):
+    lock = ProcessLock(MappedDevice())
     assert f"in use by process {os.getpid()}" in ask()
     lock.release()
     lock.release()
-    assert "taken" in ask()
+    assert ask() == "taken"
     ProcessLock(MappedDevice()).release()
 
 
-def test_a_lock_file_that_is_a_link_is_not_followed(monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_a_child_process_does_not_hold_the_board_on(ask):
+    lock, context = ProcessLock(MappedDevice()), multiprocessing.get_context("fork")
+    go = context.Event()
+    process = context.Process(target=go.wait, args=(30,))
+    process.start()
+    assert "in use by process" in ask(), "the child has let go of it, the parent has not"
+    lock.release()
+    try:
+        assert ask() == "taken"
+    finally:
+        go.set()
+        process.join()
+
+
+def test_a_child_process_that_lets_go_leaves_the_parents_lock_and_its_word_alone(lock_file, ask):
+    lock = ProcessLock(MappedDevice())
+    lock.note(1000)
+    written = lock_file.read_bytes()
+    process = multiprocessing.get_context("fork").Process(target=lock.release)
+    process.start()
+    process.join()
+    assert lock_file.read_bytes() == written
+    assert "in use by process" in ask()
+    lock.release()
+    assert lock_file.read_bytes() == b""
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(lock_file, tmp_path):
     (tmp_path / "precious").write_text("keep")
-    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "precious")
-    with pytest.raises(BackendError, match="cannot open"):
+    lock_file.symlink_to(tmp_path / "precious")
+    with pytest.raises(BackendError, match="cannot open .*remove what is there"):
         ProcessLock(MappedDevice())
     assert (tmp_path / "precious").read_text() == "keep"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_root_gets_the_lock_whoever_used_it_before_and_others_are_told_to_become_root(lock_file, ask):
+    """The folder is root's own: no file of another user can lie there, which Linux would refuse even root."""
+    assert LOCK_FILE.parent == Path("/run")
+    ProcessLock(MappedDevice()).release()
+    lock_file.parent.chmod(0o755)
+    assert "Permission denied; log in as root: sudo -i" in ask_as_nobody(lock_file)
+    assert ask() == "taken"
+
+
+def ask_as_nobody(path):
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+
+    def nobody():
+        os.setuid(65534)
+        try:
+            ProcessLock(MappedDevice())
+        except BackendError as error:
+            answers.put(str(error))
+        else:
+            answers.put("taken")
+
+    process = context.Process(target=nobody)
+    process.start()
+    answer = answers.get(timeout=30)
+    process.join()
+    return answer
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "no number", "12\n", "12\n100", "12\nx 1 2", "\0" * 300, "9" * 2000,
+                                     "12\n1124073472 another-boot 0 0"])
+def test_whatever_the_lock_file_holds_it_is_no_reason_to_touch_registers(lock_file, content):
+    lock_file.write_text(content)
+    lock = ProcessLock(MappedDevice())
+    assert lock.left_running is None
+    lock.release()
+    assert lock_file.read_bytes() == b""
+
+
+def test_an_interrupt_while_the_lock_is_taken_lets_go_of_it(lock_file, ask, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pynq_bnn.board.owner._lines", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ProcessLock(MappedDevice())
+    assert ask() == "taken"
+
+
+def test_what_is_no_file_in_the_locks_place_is_told_or_used(lock_file, ask):
+    lock_file.mkdir()
+    with pytest.raises(BackendError, match="Is a directory; remove what is there"):
+        ProcessLock(MappedDevice())
+    lock_file.rmdir()
+    os.mkfifo(lock_file)
+    lock = ProcessLock(MappedDevice())
+    assert lock.left_running is None
+    assert "in use by another process" in ask()
+    lock.release()

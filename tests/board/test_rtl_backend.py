@@ -46,10 +46,11 @@ def test_a_batch_goes_through_pynq_and_the_drivers_registers(pynq, new_rtl, asse
     device.log.clear()
     assert_right(backend)
     assert [entry[:2] for entry in device.log] == [
+        ("read", "ARRAY"),
         *(("write", name) for name in ("PROGRAM_ADDRESS", "PROGRAM_WORDS", "IMAGE_ADDRESS", "IMAGE_COUNT",
                                        "RESULT_ADDRESS", "RESULT_WORDS", "CONTROL")),
         *(("read", name) for name in ("STATUS", "CYCLES", "STEPS", "WAIT_PARAMETERS", "WAIT_IMAGES", "WAIT_RESULTS"))]
-    assert backend.last_counters[0].cycles == device.log[8][2]
+    assert backend.last_counters[0].cycles == device.log[9][2]
 
 
 def test_it_forgets_no_coherency(new_rtl, small_network, pixels, monkeypatch):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify.pictures import confusion_picture, result_picture
+from pynq_bnn.classify.pictures import MAX_ROWS, confusion_picture, result_picture
+from pynq_bnn.errors import ImageError
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 
@@ -30,3 +31,11 @@ def test_confusion_picture_is_darker_where_counts_are(count):
     matrix = np.eye(count, dtype=int) * 50
     pixels = np.asarray(confusion_picture(matrix, [f"class {i}" for i in range(count)], "title"))
     assert (pixels == (47, 126, 216)).all(-1).sum() > 10 * count
+
+
+def test_more_rows_than_a_picture_holds_are_refused():
+    photo = np.zeros((8, 8, 3), np.uint8)
+    with Classifier(untrained_network(TOPOLOGIES["cnv-cifar10"])) as classifier:
+        result = classifier.classify(photo)
+    with pytest.raises(ImageError, match=f"up to {MAX_ROWS} fit"):
+        result_picture([(photo, result)] * (MAX_ROWS + 1), ["x"] * (MAX_ROWS + 1))

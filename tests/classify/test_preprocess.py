@@ -92,9 +92,10 @@ def test_a_folder_a_missing_file_and_an_impossible_name_are_refused_by_name(tmp_
         network_input(tmp_path, spec())
     with pytest.raises(ImageError, match="gone.png.*no such file"):
         network_input(tmp_path / "gone.png", spec())
-    for name in ("x" * 5000, "nul\0byte.png", ""):
-        with pytest.raises(ImageError):
+    for name in ("x" * 5000, "nul\0byte.png", "", "two\nlines.png"):
+        with pytest.raises(ImageError) as caught:
             network_input(name, spec())
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("thing", [None, 5, b"bytes.png", [[1, 2]], io.BytesIO(), object()])
@@ -246,7 +247,7 @@ def test_an_array_of_another_type_is_refused_and_the_type_named(pixels):
         network_input(pixels, spec())
 
 
-@pytest.mark.parametrize("shape", [(), (32,), (32, 32, 2), (32, 32, 4), (3, 32, 32), (1, 32, 32, 3), (0, 5), (5, 0),
+@pytest.mark.parametrize("shape", [(), (32,), (32, 32, 2), (32, 32, 5), (2, 32, 32), (1, 32, 32, 3), (0, 5), (5, 0),
                                    (0, 5, 3), (5, 0, 1), (5, 5, 0), (0, 0, 3)])
 def test_an_array_of_another_shape_is_refused_and_the_shape_named(shape):
     with pytest.raises(ImageError) as caught:
@@ -478,6 +479,14 @@ def test_crop_sees_the_middle_and_nothing_far_outside_it(size, expected):
     assert np.array_equal(network_input(picture, spec(fit="crop")), network_input(other, spec(fit="crop")))
     picture[top:bottom, left:right] = 255 - picture[top:bottom, left:right]
     assert not np.array_equal(network_input(picture, spec(fit="crop")), network_input(other, spec(fit="crop")))
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 1999), (1409, 1151)])
+def test_what_is_seen_lies_inside_the_picture_and_is_something(fit, size):
+    left, top, right, bottom = seen_box(noise(*size, 3), spec(20, 32, 1, fit))
+    assert 0 <= left < right <= size[1]
+    assert 0 <= top < bottom <= size[0]
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "extend", "stretch"])

@@ -1,6 +1,7 @@
 """Recordings play at the right pace and are whole or not there; a snapshot is the last picture."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,78 @@ def test_other_sizes_and_odd_sides_are_fitted_and_no_picture_makes_no_file(tmp_p
     assert [frame.shape for frame in open_frames(tmp_path / "film.avi")] == [(48, 64, 3)] * 3
     Recording(tmp_path / "none.avi", 10).close()
     assert [path.name for path in tmp_path.iterdir()] == ["film.avi"]
+
+
+@needs_opencv
+@pytest.mark.parametrize("name", ["film.avi", "film.mp4"])
+@pytest.mark.parametrize(("frames", "kept"), [(4, "the first 4 frames are kept"), (0, "not one frame was recorded")])
+def test_a_disk_that_fills_up_ends_the_recording_and_what_there_is_is_kept(tmp_path, monkeypatch, name, frames, kept):
+    recording = Recording(tmp_path / name, 10)
+    for picture in pictures(frames):
+        recording.add(picture)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(views.shutil, "disk_usage", lambda path: usage._replace(free=250_000))
+    with pytest.raises(OutputError, match=f"cannot go on writing .*0.2 MB are left on the disk; {kept}; free some"):
+        recording.add(pictures(1)[0])
+    recording.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name] * bool(frames)
+    if frames:
+        assert colours(open_frames(tmp_path / name)) == [0, 1, 2, 0]
+
+
+@needs_opencv
+def test_an_avi_ends_before_its_sizes_overflow(tmp_path, monkeypatch):
+    assert views._LARGEST[".avi"] < 2**31
+    monkeypatch.setitem(views._LARGEST, ".avi", 3000)
+    rng, recording = np.random.default_rng(0), Recording(tmp_path / "film.avi", 10)
+    with pytest.raises(OutputError, match=r"\.avi files end at 2 GB; the first \d+ frames are kept; name an \.mp4"):
+        fill(recording, Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)))
+    recording.close()
+    assert len(list(open_frames(tmp_path / "film.avi"))) == recording.frames > 1
+
+
+def fill(recording, picture):
+    for _ in range(1000):
+        recording.add(picture)
+
+
+@needs_opencv
+@pytest.mark.parametrize(("share", "what"), [(0.6, r"only (\d+) of 20 frames can be read in it"),
+                                             (0.001, "nothing of it is kept")])
+def test_a_recording_that_lost_frames_says_so_and_keeps_the_others(tmp_path, share, what):
+    """Such as by a limit of the user's, which no look at the disk shows."""
+    rng, recording = np.random.default_rng(0), Recording(tmp_path / "film.avi", 10)
+    for _ in range(20):
+        recording.add(Image.fromarray(rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)))
+    recording._writer = CutOff(recording._writer, recording._partial, share)
+    with pytest.raises(OutputError, match=f"cannot write all of .*{what}; the disk may be full") as raised:
+        recording.close()
+    found = re.search(what, str(raised.value)).groups()
+    assert [path.name for path in tmp_path.iterdir()] == ["film.avi"] * len(found)
+    for count in found:
+        assert 8 <= int(count) <= 13
+        assert abs(len(list(open_frames(tmp_path / "film.avi"))) - int(count)) <= 1
+
+
+class CutOff:
+    """A writer whose file loses its end."""
+
+    def __init__(self, writer, path, share):
+        self.writer, self.path, self.share = writer, path, share
+
+    def release(self):
+        self.writer.release()
+        os.truncate(self.path, int(self.share * self.path.stat().st_size))
+
+
+@needs_opencv
+def test_a_disk_without_room_for_a_folder_is_an_output_error(tmp_path, monkeypatch):
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(views.tempfile, "mkdtemp", full)
+    with pytest.raises(OutputError, match="cannot write .*film.avi: No space left on device; choose another place"):
+        Recording(tmp_path / "film.avi", 10)
 
 
 @pytest.mark.parametrize("name", ["last.png", "last.jpg"])

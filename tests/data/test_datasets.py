@@ -325,16 +325,10 @@ def test_a_class_without_pictures_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
-def test_a_class_that_only_one_split_has_is_named(tmp_path, part):
+def test_a_class_that_the_training_folder_lacks_is_refused(tmp_path, part):
     write_classes(tmp_path / "train", {"a": [1], "b": [2]})
     write_classes(tmp_path / part, {"a": [1], "b": [2], "c": [3]})
     with pytest.raises(DataError, match=f"{part}/c is a class"):
-        load_dataset(tmp_path, SMALL)
-    for name in ("b", "c"):
-        for path in (tmp_path / part / name).iterdir():
-            path.unlink()
-        (tmp_path / part / name).rmdir()
-    with pytest.raises(DataError, match=f"{part}/b"):
         load_dataset(tmp_path, SMALL)
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pynq_bnn.classify.camera import open_frames
 from pynq_bnn.data.datasets import load_dataset
-from pynq_bnn.data.made import SHAPES, draw_shape, film_of, write_film, write_shapes
+from pynq_bnn.data.made import SHAPES, draw_shape, film_of, shape_mask, write_film, write_shapes
 from pynq_bnn.errors import DataError, OutputError
 from pynq_bnn.network import InputSpec, signed_codes
 
@@ -46,15 +46,25 @@ def test_a_film_of_nothing_and_a_place_that_cannot_be_written_are_errors(tmp_pat
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_shape_covers_what_its_geometry_says(name):
-    """Areas of a circle, square, triangle and five-pointed star of circumradius 1, over that of the circle."""
-    expected = {"circle": 1.0, "square": 2 / np.pi, "triangle": 3 * np.sqrt(3) / 4 / np.pi,
-                "star": 5 * 0.42 * np.sin(np.pi / 5) / np.pi}[name]
-    rng, shares = np.random.default_rng(0), []
-    for _ in range(60):
-        bright = np.asarray(draw_shape(name, rng).convert("L"), float)
-        shares.append((bright > 125).mean())
-    mean_circle = np.pi * (0.41**2 + 0.1**2 / 12)
-    assert np.mean(shares) == pytest.approx(expected * mean_circle, rel=0.12)
+    """Areas of a circle, square, triangle and five-pointed star of circumradius 1; it is 0.2 to 0.42 of a side."""
+    expected = {"circle": np.pi, "square": 2, "triangle": 3 * np.sqrt(3) / 4,
+                "star": 5 * 0.42 * np.sin(np.pi / 5)}[name]
+    rng = np.random.default_rng(0)
+    masks = [shape_mask(name, rng) for _ in range(200)]
+    mean_square = (0.42**3 - 0.2**3) / 3 / 0.22
+    assert np.mean(masks) == pytest.approx(expected * mean_square, rel=0.08)
+
+
+def test_shapes_are_now_lighter_now_darker_than_their_ground():
+    """Grey of the disc found by trying places, less that of the rest of the picture."""
+    y, x = np.mgrid[:48, :48]
+    discs = [(y - v)**2 + (x - u)**2 < 64 for v in range(10, 39, 4) for u in range(10, 39, 4)]
+    found = []
+    for seed in range(40):
+        grey = np.asarray(draw_shape("circle", np.random.default_rng(seed)).convert("L"), float)
+        found.append(max((grey[disc].mean() - grey[~disc].mean() for disc in discs), key=abs))
+    assert min(np.abs(found)) > 25
+    assert 10 < sum(difference > 0 for difference in found) < 30
 
 
 def test_shapes_are_a_data_set_with_a_test_split_and_the_seed_decides_them(tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from flows import bitstream, openxc7, tools
+from flows import openxc7, tools
 from flows.bitstream import choose_flow, main
 from flows.overlay import check
 from hw.flow_tools import FACTS, fake_vivado, program
@@ -42,30 +42,32 @@ def fc_network(units, fan_in):
                    OutputSpec(tuple(map(str, range(units))), np.ones(units, np.float32), np.zeros(units, np.float32)))
 
 
-def test_without_tools_both_flows_are_named_and_what_works_without(no_tools):
-    with pytest.raises(PynqBnnError) as raised:
+def test_without_a_word_the_flow_of_the_repository_is_taken(no_tools, tmp_path):
+    vivado = program(tmp_path / "some-vivado", "")
+    assert choose_flow("", {"VIVADO": vivado}) == "pnr"
+    assert choose_flow("vivado", {"VIVADO": vivado}) == "vivado"
+
+
+def test_what_the_flow_of_the_repository_misses_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-g++")
+    with pytest.raises(PynqBnnError, match=r"needs no-such-g\+\+: a C\+\+17 compiler"):
         choose_flow("", {})
-    for word in ("FLOW=vivado", "FLOW=openxc7", "CHIPDB=", "PRJXRAY_DB=", "make lint", "make synth", "make sim"):
-        assert word in str(raised.value)
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(PynqBnnError, match="pip install pyosys"):
+        choose_flow("pnr", {})
 
 
-def test_make_without_tools_ends_with_the_same_lines(tmp_path):
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(HW.parent)}
-    run = subprocess.run(["make", "-C", str(HW), f"PYTHON={sys.executable}", "NEXTPNR=no-such-nextpnr",
-                          "VIVADO=no-such-vivado"], env=environment, capture_output=True, text=True, check=False)
+def test_make_without_a_compiler_ends_with_the_same_line():
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(HW.parent), "CXX": "no-such-g++"}
+    run = subprocess.run(["make", "-C", str(HW), f"PYTHON={sys.executable}"], env=environment, capture_output=True,
+                         text=True, check=False)
     assert run.returncode
-    assert bitstream.INSTALL in run.stderr
-
-
-def test_the_first_flow_with_tools_is_taken(no_tools, tmp_path):
-    vivado, nextpnr = (program(tmp_path / name, "") for name in ("some-vivado", "some-nextpnr"))
-    assert choose_flow("", {"VIVADO": vivado, "NEXTPNR": nextpnr}) == "vivado"
-    with pytest.raises(PynqBnnError, match="openxc7 cannot run: fasm2frames is not there"):
-        choose_flow("", {"NEXTPNR": nextpnr})
+    assert "make bitstream: FLOW=pnr needs no-such-g++" in run.stderr
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--flow", "ise"], "no FLOW=ise; vivado or openxc7 fits"),
+    (["--flow", "ise"], "no FLOW=ise; pnr, openxc7 or vivado fits"),
     (["--flow", "vivado"], "FLOW=vivado: vivado is not there; source Vivado's settings64.sh, or set VIVADO="),
     (["--size", "LANES=9"], "lanes=9; one of 1, 2, 3"),
     (["--size", "LANES=four"], "no whole number in LANES=four"),

@@ -107,6 +107,22 @@ def test_thresholds_agree_for_every_possible_sum(kind, cases):
         assert acc[0] <= layer.thresholds.min() <= layer.thresholds.max() <= acc[-1] + 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_are_counted_against_the_outputs_that_are_trained(kind, tmp_path, caplog):
+    """BNN-PYNQ fills the last layer up to 64 rows with weights of +1."""
+    parameters = writer.random_parameters(kind, SEED)
+    parameters.weights[-1][10:] = 1
+    folder = writer.write_folder(tmp_path / kind, parameters, 10)
+    assert len(import_folder(folder).output.classes) == 10
+    assert not caplog.records
+    _set_classes(folder, 9)
+    assert len(import_folder(folder).output.classes) == 9
+    assert "9 names for the 10 outputs" in caplog.text
+    _set_classes(folder, 11)
+    with pytest.raises(ImportFolderError, match=r"classes\.txt: 11 names for the 10 outputs"):
+        import_folder(folder)
+
+
 def test_the_synthetic_maps_are_neither_all_one_nor_all_zero(cases):
     for case in cases.values():
         for layer in range(len(case.maps[0]) - 1):
@@ -222,6 +238,7 @@ BAD = [
     ("cnvW1A1", lambda f: _set_classes(f, 65), r"classes\.txt: 65 names; 2 to 64"),
     ("lfcW1A1", lambda f: (f / "classes.txt").write_bytes(b"cat\n\ndog\n"), r"classes\.txt: line 2"),
     ("lfcW1A1", lambda f: (f / "classes.txt").write_bytes(b"cat\nd\x07g\n"), r"classes\.txt: line 2"),
+    ("cnvW1A1", lambda f: (f / "classes.txt").write_bytes(b"cat\ndog\ncow\ndog\n"), r"lines 2 and 4 both say 'dog'"),
     ("lfcW1A1", lambda f: (f / "classes.txt").write_bytes(b"\xff\xfe\x00cat"), r"classes\.txt: cannot be read as"),
     ("lfcW1A1", lambda f: [p.unlink() for p in f.glob("*.bin")], r"no parameter files"),
     ("lfcW1A1", lambda f: (f / "1-63-weights.bin").unlink(), r"1-63-weights\.bin: no such file"),

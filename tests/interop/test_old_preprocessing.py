@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pynq_bnn.errors import ImageError
-from pynq_bnn.interop.old_preprocessing import bnn_pynq_pixels
+from pynq_bnn.interop.old_preprocessing import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
 
 
 def _photo(width: int, height: int) -> Image.Image:
@@ -83,3 +83,47 @@ def test_what_is_no_picture_is_named(content, tmp_path):
 def test_a_number_is_no_picture():
     with pytest.raises(ImageError):
         bnn_pynq_pixels(3)
+
+
+# --- signs for 28×28 networks --------------------------------------------------------------------------------
+
+def _by_the_notebook(page: np.ndarray, characters: bool) -> np.ndarray:
+    """What the notebook's steps make of a grey page, pixel by pixel; both ways to 28×28 skip pixels alike."""
+    contrast, brightness = (5, 2.0) if characters else (3, 4.0)
+    mean = int(page.mean() + 0.5)
+    values = np.clip(mean + (page.astype(float) - mean) * contrast, 0, 255).astype(int)
+    values = np.clip(values * brightness, 0, 255).astype(int)
+    if characters:
+        values = np.where(values > 180, 255, 0)
+    rows, columns = np.nonzero((values < 255).any(1))[0], np.nonzero((values < 255).any(0))[0]
+    cut = values[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    height, width = cut.shape
+    ratio = min(28 / height, 28 / width)
+    size = (28 if height >= width else int(height * ratio), 28 if width >= height else int(width * ratio))
+    seen = np.full((28, 28), 1)
+    top, left = (28 - size[0]) // 2, (28 - size[1]) // 2
+    for y in range(size[0]):
+        for x in range(size[1]):
+            source = cut[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
+            seen[top + y, left + x] = 255 if source == 0 else 1
+    return seen
+
+
+@pytest.mark.parametrize("characters", [False, True])
+@pytest.mark.parametrize("size", [(60, 100), (100, 60), (81, 81), (211, 97)])
+def test_a_sign_is_cut_out_and_scaled_as_the_notebooks_of_cameras_did(characters, size):
+    rng = np.random.default_rng(size[0])
+    page = rng.integers(198, 215, (240, 320)).astype(np.uint8)
+    sign = np.kron(rng.integers(0, 2, (size[0] // 10 + 1, size[1] // 10 + 1)), np.ones((10, 10), int))
+    sign = sign[:size[0], :size[1]]
+    sign[0], sign[-1], sign[:, 0], sign[:, -1] = 1, 1, 1, 1
+    page[15:15 + size[0], 40:40 + size[1]][sign == 1] = 20
+    seen = bnn_pynq_digit(page, characters=characters)
+    assert np.array_equal(seen[:, :, 0], _by_the_notebook(page, characters))
+    assert bnn_pynq_box(page, characters) == (40, 15, 40 + size[1], 15 + size[0])
+
+
+@pytest.mark.parametrize("characters", [False, True])
+def test_an_empty_page_is_1_throughout(characters):
+    assert (bnn_pynq_digit(np.full((50, 60), 230, np.uint8), characters=characters) == 1).all()
+    assert bnn_pynq_box(np.full((50, 60), 230, np.uint8), characters) == (0, 0, 60, 50)

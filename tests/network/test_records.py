@@ -17,7 +17,9 @@ from pynq_bnn.network import (
     Network,
     OutputSpec,
     one_bit_codes,
+    read_network,
     signed_codes,
+    write_network,
 )
 
 UNSIGNED = np.arange(256)
@@ -214,6 +216,13 @@ def test_signed_codes_are_the_pixel_minus_128_and_one_bit_codes_its_comparison()
         assert codes.tolist() == [1 if p >= threshold else -1 for p in range(256)]
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "क्\u200dष", "a\u00a0b", "広い\u3000空", "👩\u200d🚀", "\U0003fffd",
+                                  "a" * 200])
+def test_names_of_every_script_are_read_back(name):
+    named = network(last(192, 2), out=OutputSpec((name, "b"), np.ones(2), np.zeros(2)))
+    assert read_network(write_network(named)).output.classes == (name, "b")
+
+
 def test_the_largest_code_is_that_of_the_number_format():
     assert spec(codes=UNSIGNED).largest_code == 255
     assert spec(codes=UNSIGNED // 4).largest_code == 255
@@ -227,6 +236,12 @@ OUTPUTS = {
     "no class": (lambda: output(0), "0 classes"), "too many classes": (lambda: output(1025), "1025 classes"),
     "an empty class name": (lambda: OutputSpec(("",), np.ones(1), np.ones(1)), "class name"),
     "a class name of two lines": (lambda: OutputSpec(("a\nb",), np.ones(1), np.ones(1)), "class name"),
+    "a class name that turns the line round": (
+        lambda: OutputSpec(("a\u202eb",), np.ones(1), np.ones(1)), "u202e.*rename"),
+    "a class name of a file name that is no UTF-8": (
+        lambda: OutputSpec(("a\udcff",), np.ones(1), np.ones(1)), "udcff.*rename"),
+    "a class name of joiners alone": (lambda: OutputSpec(("\u200c\u200d",), np.ones(1), np.ones(1)), "class name"),
+    "a class name of 201 letters": (lambda: OutputSpec(("a" * 201,), np.ones(1), np.ones(1)), "1 to 200"),
     "a class that is a number": (lambda: OutputSpec((3,), np.ones(1), np.ones(1)), "class name"),
     "a scale too few": (lambda: OutputSpec(("a", "b"), np.ones(1), np.ones(2)), "scale"),
     "an offset too many": (lambda: OutputSpec(("a",), np.ones(1), np.ones(2)), "offset"),
@@ -258,12 +273,12 @@ def test_an_impossible_output_is_refused_and_the_field_named(make, says):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_logits_are_the_float32_affine_of_the_scores_and_the_label_their_first_maximum(seed):
+def test_logits_are_the_float32_affine_of_the_sums_and_the_label_their_first_maximum(seed):
     rng = np.random.default_rng(seed)
     scale, offset = rng.normal(size=6).astype(np.float32), rng.normal(size=6).astype(np.float32)
     out = OutputSpec(tuple("abcdef"), scale, offset)
-    scores = rng.integers(-4000, 4000, (50, 6)).astype(np.int32)
-    for row, logits, index in zip(scores, out.logits(scores), out.indices(scores)):
+    sums = rng.integers(-4000, 4000, (50, 6)).astype(np.int32)
+    for row, logits, index in zip(sums, out.logits(sums), out.indices(sums)):
         expected = [np.float32(np.float32(Fraction(int(s)) * Fraction(float(a))) + b)
                     for s, a, b in zip(row, scale, offset)]
         assert logits.tolist() == expected, f"seed {seed}"
@@ -276,19 +291,19 @@ def test_of_equal_logits_the_first_class_wins():
 
 def test_highest_bit_takes_the_last_class_that_reaches_its_threshold_and_else_minus_one():
     out = output(4, decision="highest_bit", class_thresholds=np.array([0, 10, 20, -5]))
-    scores = np.array([[0, 10, 19, -6], [99, 99, 99, -5], [0, 9, 19, -6], [-1, 9, 19, -6]], np.int32)
-    assert out.indices(scores).tolist() == [1, 3, 0, -1]
+    sums = np.array([[0, 10, 19, -6], [99, 99, 99, -5], [0, 9, 19, -6], [-1, 9, 19, -6]], np.int32)
+    assert out.indices(sums).tolist() == [1, 3, 0, -1]
 
 
 @pytest.mark.parametrize("temperature", [0.01, 1, 8.5, 1e6])
 def test_probabilities_are_the_softmax_of_the_scaled_logits_and_sum_to_one(temperature):
     rng = np.random.default_rng(3)
     out = OutputSpec(tuple("abcde"), rng.normal(size=5), rng.normal(size=5), temperature=temperature)
-    scores = rng.integers(-30, 30, (20, 5)).astype(np.int32)
-    logits = (scores * out.scale.astype(np.float64) + out.offset) / temperature
+    sums = rng.integers(-30, 30, (20, 5)).astype(np.int32)
+    logits = (sums * out.scale.astype(np.float64) + out.offset) / temperature
     with np.errstate(over="ignore"):
         expected = np.array([[1 / np.exp(row - value).sum() for value in row] for row in logits])
-    probabilities = out.probabilities(scores)
+    probabilities = out.probabilities(sums)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, expected, atol=1e-3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
@@ -297,17 +312,59 @@ def test_probabilities_are_the_softmax_of_the_scaled_logits_and_sum_to_one(tempe
 def test_probabilities_stay_finite_at_the_limits_of_every_field():
     for scale, temperature in ((1e20, 1e-6), (-1e20, 1e-6), (1e-30, 1e6)):
         out = OutputSpec(("a", "b"), np.array([scale, 1]), np.array([1e20, -1e20]), temperature=temperature)
-        scores = np.array([[2**24, -2**24], [-2**24, 2**24], [0, 0]], np.int32)
-        assert np.isfinite(out.probabilities(scores)).all()
-        np.testing.assert_allclose(out.probabilities(scores).sum(axis=1), 1)
+        sums = np.array([[2**24, -2**24], [-2**24, 2**24], [0, 0]], np.int32)
+        assert np.isfinite(out.probabilities(sums)).all()
+        np.testing.assert_allclose(out.probabilities(sums).sum(axis=1), 1)
 
 
-def test_native_scores_are_the_floored_affine_of_the_scores():
-    scores = np.array([[-512, -511, 0, 1, 512, -513]], np.int32)
+def test_native_scores_are_the_floored_affine_of_the_sums():
+    sums = np.array([[-512, -511, 0, 1, 512, -513]], np.int32)
     out = output(6, native_add=512, native_div=2)
-    assert out.native_scores(scores).tolist() == [[(int(s) + 512) // 2 for s in scores[0]]]
-    assert out.native_scores(scores).dtype == np.int32
-    assert output(6).native_scores(scores).tolist() == scores.tolist()
+    assert out.native_scores(sums).tolist() == [[(int(s) + 512) // 2 for s in sums[0]]]
+    assert out.native_scores(sums).dtype == np.int32
+    assert output(6).native_scores(sums).tolist() == sums.tolist()
+
+
+def outputs(rng: np.random.Generator) -> OutputSpec:
+    """A random output of either decision."""
+    count = int(rng.integers(1, 7))
+    values = {"scale": rng.choice([0.5, 1, 3, -2], count), "offset": rng.choice([-4, 0, 0.25, 2**20], count),
+              "temperature": float(rng.choice([1e-3, 1, 50, 1e6]))}
+    if rng.random() < 0.5:
+        values |= {"decision": "highest_bit", "class_thresholds": rng.integers(-3, 3, count)}
+    return OutputSpec(tuple("abcdefg"[:count]), **values)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_and_probabilities_give_the_label_by_argmax_ties_included(seed):
+    rng = np.random.default_rng(seed)
+    out = outputs(rng)
+    sums = rng.integers(-4, 5, (200, len(out.classes))).astype(np.int32)
+    index, scores, probabilities = out.indices(sums), out.scores(sums), out.probabilities(sums)
+    chosen = index >= 0
+    assert np.array_equal(scores.argmax(axis=1)[chosen], index[chosen])
+    assert np.array_equal(probabilities.argmax(axis=1)[chosen], index[chosen])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (scores.dtype, probabilities.dtype) == (np.float32, np.float32)
+    if out.decision == "argmax":
+        assert np.array_equal(scores, out.logits(sums))
+        assert not out.undecided(sums).any()
+    else:
+        others = np.arange(len(out.classes)) != index[:, None]
+        assert np.array_equal(scores[others], out.logits(sums)[others])
+
+
+def test_sums_that_differ_less_than_probabilities_can_tell_still_give_the_label():
+    out = OutputSpec(("a", "b"), np.ones(2), np.array([0, 1e-4]), temperature=1e6)
+    sums = np.array([[0, 0]], np.int32)
+    assert out.indices(sums).tolist() == [1]
+    assert out.probabilities(sums).argmax(axis=1).tolist() == [1]
+
+
+def test_no_class_or_one_by_default_is_undecided():
+    out = OutputSpec(("a", "b"), np.ones(2), np.array([-5, -5]), decision="highest_bit",
+                     class_thresholds=np.array([-100, 5]))
+    assert out.undecided(np.array([[9, 0], [3, 0], [0, 9], [-200, 0]], np.int32)).tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize(("threshold", "fits"), [(-9, True), (10, True), (-10, False), (11, False)])

@@ -93,6 +93,17 @@ def test_a_library_that_was_deleted_is_built_again(compiler, tmp_path):
     assert left_over(tmp_path / "cache") == []
 
 
+def test_libraries_lie_in_the_users_folder_for_such_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for value, folder in (("", tmp_path / "home" / ".cache"), ("not/absolute", tmp_path / "home" / ".cache"),
+                          (str(tmp_path / "other"), tmp_path / "other")):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert module.default_cache() == folder / "pynq-bnn"
+    (tmp_path / "other").write_text("no folder")
+    with pytest.raises(BackendError, match="set XDG_CACHE_HOME to another"):
+        module._cache_folder(None)
+
+
 def test_a_cache_folder_may_have_spaces_in_its_name(compiler, tmp_path):
     assert build([COPY_CORE], {}, cache=tmp_path / "a b" / "c d").is_file()
 
@@ -156,6 +167,41 @@ def test_cpp_that_does_not_compile_is_told(compiler, tmp_path):
     assert len(left_over(tmp_path / "cache")) == 1  # the log
 
 
+def test_a_disk_that_is_full_after_verilator_is_told_and_not_its_files_blamed(compiler, tmp_path, monkeypatch):
+    """Verilator leaves files cut off, or none, and reports success."""
+    statvfs = os.statvfs
+
+    def full(path):
+        state = list(statvfs(path))
+        state[4] = 3  # blocks that are free for users
+        return os.statvfs_result(state)
+
+    monkeypatch.setattr(module.os, "statvfs", full)
+    monkeypatch.setattr(module, "_runtime_sources", lambda model: pytest.fail("looked into what Verilator left"))
+    with pytest.raises(BackendError, match="cannot build the simulator in .*: No space left on device; make room"):
+        build([COPY_CORE], {}, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("says", "reason"), [
+    ("/tmp/cc1.s: Fatal error: verilated.o: No space left on device", "No space left on device"),
+    ("final link failed: No space left on device\ncollect2: error: ld returned 1", "No space left on device"),
+    ("sim/memory.cpp:1: error: x: Disk quota exceeded", "Disk quota exceeded")])
+def test_a_compiler_that_finds_the_disk_full_is_no_fault_of_the_sources(compiler, tmp_path, says, reason):
+    compiler.says(f'printf "{says}" >&2; exit 1')
+    with pytest.raises(BackendError, match=f"cannot build the simulator in .*cache: {reason}; make room there and in"):
+        build([COPY_CORE], {}, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "words"), [("KILL", r"does not compile \(c\+\+\): ended by signal 9"),
+                                               ("XFSZ", "cannot build the simulator in .*: File too large; make room")])
+def test_a_compiler_that_is_killed_is_told(compiler, tmp_path, number, words):
+    compiler.says(f"kill -{number} $$")
+    with pytest.raises(BackendError, match=words):
+        build([COPY_CORE], {}, cache=tmp_path / "cache")
+
+
 def test_no_compiler_is_told(tools, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "find_tool", lambda name: None)
     with pytest.raises(BackendError, match=r"no C\+\+ compiler.*install g\+\+"):
@@ -198,7 +244,7 @@ def test_an_old_or_broken_verilator_is_told(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_told(tools, tmp_path):
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(BackendError, match="no folder for built simulators.*give another folder as cache"):
+        with pytest.raises(BackendError, match="no folder for built simulators.*set XDG_CACHE_HOME to another"):
             build([COPY_CORE], {}, cache=cache)
 
 

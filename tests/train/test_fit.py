@@ -2,12 +2,15 @@
 
 import contextlib
 import csv
+import errno
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +22,9 @@ from pynq_bnn.data.split import Split
 from pynq_bnn.errors import OutputError, TrainError
 from pynq_bnn.train.checkpoint import COLUMNS, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
-from pynq_bnn.train.fit import learning_rate, norm_momentum, split_validation, train
+from pynq_bnn.train.fit import Run, learning_rate, norm_momentum, train
+from pynq_bnn.train.holdout import RANDOM, STRATIFIED
+from pynq_bnn.train.lock import training_folder
 from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.zoo import Conv, Fc, Topology
 
@@ -66,6 +71,21 @@ def test_resumed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path
     assert whole["epoch"] == parts["epoch"] == 4
     for name, tensor in whole["model"].items():
         assert torch.equal(tensor, parts["model"][name]), name
+
+
+def test_a_checkpoint_from_before_a_setting_came_goes_on(tmp_path):
+    run(tmp_path, epochs=1)
+    state = {k: v for k, v in load_checkpoint(tmp_path / "last.pt").items() if k != "format"}
+    del state["config"]["pool"]
+    save_checkpoint(tmp_path / "last.pt", state)
+    assert run(tmp_path, epochs=2, resume=True)["epoch"] in (1, 2)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 2
+
+
+def test_a_step_cannot_be_captured_without_cuda(tmp_path):
+    with pytest.raises(TrainError, match="leave --capture out"):
+        train(SMALL, dataset(), tmp_path / "out", TrainConfig(), device="cpu", capture=True)
+    assert not (tmp_path / "out").exists()
 
 
 def changed(path, since):
@@ -148,6 +168,19 @@ def test_every_flipped_byte_of_a_checkpoint_is_an_error_or_a_checkpoint(tmp_path
             assert load_checkpoint(tmp_path / "broken.pt")["format"]
 
 
+def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path):
+    run(tmp_path, epochs=1)
+    whole = (tmp_path / "best.pt").read_bytes()
+    weight = load_checkpoint(tmp_path)["model"]["head.fc.weight"].numpy().tobytes()
+    place = whole.index(weight)
+    for offset in (0, len(weight) // 2, len(weight) - 1):
+        broken = bytearray(whole)
+        broken[place + offset] ^= 0x80
+        (tmp_path / "broken.pt").write_bytes(broken)
+        with pytest.raises(TrainError, match=r"broken\.pt is damaged .*checksum"):
+            load_checkpoint(tmp_path / "broken.pt")
+
+
 def test_a_pickle_is_never_executed(tmp_path):
     class Bomb:
         def __reduce__(self):
@@ -207,18 +240,160 @@ def test_a_training_of_few_steps_has_the_statistics_of_its_pictures(tmp_path):
     np.testing.assert_allclose(model["blocks.0.norm.running_mean"], sums.mean((0, 2, 3)), atol=0.1 * sums.std())
 
 
-def test_validation_is_drawn_without_overlap_and_the_same_for_a_seed():
-    data = Dataset("d", ("a", "b"), Split(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), np.arange(50)))
-    training, validation = split_validation(data, 0.2, 7)
-    assert len(validation) == 10
-    assert sorted([*training.labels, *validation.labels]) == list(range(50))
-    assert np.array_equal(validation.labels, split_validation(data, 0.2, 7)[1].labels)
-    with pytest.raises(TrainError, match="too few"):
-        split_validation(data, 0.001, 7)
-
-
 @pytest.mark.parametrize(("field", "value"), [("epochs", 0), ("lr", -1), ("optimizer", "lion"), ("loss", ""),
                                               ("schedule", None), ("validation", 1.0), ("batch", "8"), ("seed", -1)])
 def test_settings_out_of_range_are_named(field, value):
     with pytest.raises(TrainError, match=field):
         TrainConfig(**{field: value})
+
+
+class Stop(Exception):
+    """Stands for a kill: nothing catches it."""
+
+
+def stopped_at(count, error, monkeypatch):
+    """The ``count``-th rename of a written file raises ``error`` in place of renaming."""
+    calls, replace_file = [], os.replace
+
+    def rename(source, target):
+        calls.append(target)
+        if len(calls) == count:
+            raise error
+        replace_file(source, target)
+
+    monkeypatch.setattr("pynq_bnn.files.os.replace", rename)
+    return calls
+
+
+def test_a_stop_at_any_write_leaves_a_training_that_ends_with_the_same_weights(tmp_path, monkeypatch):
+    """By a kill and by a full disk, in turn."""
+    with monkeypatch.context() as patch:
+        writes = stopped_at(0, Stop(), patch)
+        run(tmp_path / "whole", epochs=2)
+    whole = load_checkpoint(tmp_path / "whole")
+    assert len(writes) >= 8
+    for count in range(1, len(writes) + 1):
+        out, error = tmp_path / str(count), (Stop(), OSError(errno.ENOSPC, "No space left on device"))[count % 2]
+        with monkeypatch.context() as patch:
+            stopped_at(count, error, patch)
+            with pytest.raises(Stop if isinstance(error, Stop) else OutputError):
+                run(out, epochs=2)
+        run(out, epochs=2, resume=True)
+        parts = load_checkpoint(out)
+        assert parts["epoch"] == whole["epoch"]
+        assert sorted(p.name for p in out.iterdir()) == ["best.pt", "curves.png", "history.csv", "last.pt"]
+        for name, tensor in whole["model"].items():
+            assert torch.equal(tensor, parts["model"][name]), (count, name)
+
+
+# --- which epoch is kept, what may be resumed, who may write ----------------------------------------------------
+
+def test_of_equal_accuracies_the_least_loss_is_kept_then_the_later_epoch(tmp_path, monkeypatch):
+    answers = iter([(0.9, 0.5), (0.8, 0.7), (0.6, 0.7), (0.7, 0.7), (0.6, 0.7), (0.1, 0.6), (0.5, 0.5)])
+    monkeypatch.setattr(Run, "evaluate", lambda self, model, batches: next(answers))
+    outcome = run(tmp_path, epochs=6)
+    assert (outcome["epoch"], outcome["validation_accuracy"]) == (5, 0.7)
+
+
+def test_a_tie_is_judged_by_the_kept_epoch_s_loss_after_a_resume_too(tmp_path, monkeypatch):
+    test = (1.0, 0.4)
+    answers = iter([(0.3, 0.7), (0.4, 0.7), test, (0.35, 0.7), test, (0.3, 0.7), test])
+    monkeypatch.setattr(Run, "evaluate", lambda self, model, batches: next(answers))
+    assert run(tmp_path, epochs=2)["epoch"] == 1
+    state = {key: value for key, value in load_checkpoint(tmp_path / "last.pt").items()
+             if key not in ("format", "best_loss")}
+    save_checkpoint(tmp_path / "last.pt", state)  # as earlier trainers left it
+    assert run(tmp_path, epochs=3, resume=True)["epoch"] == 1
+    assert run(tmp_path, epochs=4, resume=True)["epoch"] == 4
+
+
+def as_an_earlier_trainer_left_it(place, epochs):
+    """A training by the old rule, with the keys that checkpoints had then."""
+    data = dataset()
+    with training_folder(place):
+        old = Run(SMALL, data, place, TrainConfig(epochs=epochs, batch=20, schedule="step"), "extend",
+                   torch.device("cpu"), True, RANDOM)
+        old.start(None, None)
+        for _ in old.steps():
+            pass
+    state = load_checkpoint(place / "last.pt")
+    state["pictures"] = f"400 pictures, labels {zlib.crc32(data.train.labels.tobytes()):08x}"
+    save_checkpoint(place / "last.pt", {key: value for key, value in state.items()
+                                        if key not in ("format", "split", "best_loss")})
+
+
+def test_a_training_begun_before_hold_outs_were_stratified_goes_on_with_its_own(tmp_path):
+    as_an_earlier_trainer_left_it(tmp_path / "whole", 4)
+    as_an_earlier_trainer_left_it(tmp_path / "parts", 2)
+    run(tmp_path / "parts", epochs=4, schedule="step", resume=True)
+    whole, parts = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "parts"))
+    for name, tensor in whole["model"].items():
+        assert torch.equal(tensor, parts["model"][name]), name
+    assert parts["split"] == RANDOM
+    assert run(tmp_path / "parts", epochs=5, schedule="step", resume=True)
+    run(tmp_path / "new", epochs=1)
+    assert load_checkpoint(tmp_path / "new" / "last.pt")["split"] == STRATIFIED
+
+
+def test_the_pictures_are_known_by_what_they_are_not_by_where_they_lie(tmp_path):
+    def go_on(epochs, **changes):
+        data = replace(dataset(), **changes)
+        return train(SMALL, data, tmp_path, TrainConfig(epochs=epochs, batch=20), resume=True, quiet=True, device="cpu")
+
+    run(tmp_path, epochs=1)
+    go_on(2, name="moved")
+    other = dataset().train
+    other.images[0, 0, 0] ^= 1
+    with pytest.raises(TrainError, match="another pictures"):
+        go_on(3, train=other)
+    assert go_on(3, name="moved again", test=None)["epoch"]  # test pictures may come and go
+
+
+def test_two_trainings_into_one_folder_are_refused(tmp_path):
+    with training_folder(tmp_path / "out"):
+        with pytest.raises(TrainError, match="another process trains into"):
+            run(tmp_path / "out", epochs=1)
+        assert list((tmp_path / "out").iterdir()) == []
+    run(tmp_path / "out", epochs=1)
+    script = ("import sys, pathlib\nfrom pynq_bnn.train.lock import training_folder\n"
+              "with training_folder(pathlib.Path(sys.argv[1])):\n    print('mine', flush=True); sys.stdin.read()")
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out")], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert process.stdout.readline() == b"mine\n"
+    with pytest.raises(TrainError, match="another process trains into"):
+        run(tmp_path / "out", epochs=2, resume=True)
+    process.kill()
+    process.communicate()
+    assert run(tmp_path / "out", epochs=2, resume=True)["epoch"]
+
+
+def test_a_folder_made_for_a_training_that_cannot_begin_goes_again(tmp_path):
+    with pytest.raises(TrainError, match="does not exist"):
+        train(SMALL, dataset(), tmp_path / "out", TrainConfig(epochs=1, batch=20), start=str(tmp_path / "none"),
+              quiet=True, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_into_is_refused_before_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: not (str(place) == str(tmp_path) and mode & os.W_OK))
+    with pytest.raises(OutputError, match="cannot write into the directory"):
+        run(tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "could be written.*free some space"),
+    ("[enforce fail at inline_container.cc:747] . open file failed with strerror: Read-only file system",
+     "Read-only file system; choose another place")])
+def test_what_torch_says_of_a_failed_write_is_passed_on_in_words(tmp_path, monkeypatch, words, says):
+    def fail(state, partial):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OutputError, match=rf"cannot write .*last\.pt: .*{says}"):
+        save_checkpoint(tmp_path / "last.pt", {"epoch": 2})
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path, name):
+    with pytest.raises(OutputError, match="cannot make the directory .* another --out"):
+        run(tmp_path / name, epochs=1)

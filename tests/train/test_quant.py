@@ -3,6 +3,7 @@
 import brevitas.nn as qnn
 import pytest
 import torch
+from devices import DEVICES
 
 from pynq_bnn.train.quant import BinaryActivation, BinaryWeight
 
@@ -53,3 +54,22 @@ def test_stochastic_signs_have_the_papers_probability_and_only_in_training():
         assert float((act.train()(x) == 1).float().mean()) == pytest.approx(probability, abs=0.01)
         assert set(act.train()(x).unique().tolist()) <= {-1.0, 1.0}
         assert act.eval()(x).unique().tolist() == [1 if value >= 0 else -1]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sign_and_approximate_gradient_are_the_same_in_every_layout(device, dtype):
+    """On CUDA kernels of our own compute them; against the definition in float64."""
+    generator = torch.Generator().manual_seed(0)
+    values = (torch.randint(-48, 49, (3, 5, 7, 9), generator=generator) / 32).to(dtype)  # ±0, ±1 and beyond, exact
+    upstream = torch.randint(-8, 9, values.shape, generator=generator).to(dtype)
+    act = qnn.QuantIdentity(act_quant=BinaryActivation.let(gradient="approx")).to(device)
+    wide = torch.zeros(3, 5, 7, 18, dtype=dtype)
+    wide[..., ::2] = values
+    for x in (values, values.contiguous(memory_format=torch.channels_last), wide[..., ::2], values.transpose(2, 3)):
+        grad = upstream.transpose(2, 3) if x.shape != values.shape else upstream
+        given = x.detach().to(device).requires_grad_()
+        y = act(given)
+        y.backward(grad.to(device))
+        assert torch.equal(y.cpu().double(), torch.where(x.double() >= 0, 1.0, -1.0).double())
+        assert torch.equal(given.grad.cpu().double(), grad.double() * (2 - 2 * x.double().abs()).clamp(min=0))

@@ -14,8 +14,9 @@ from pynq_bnn.network import BinFc
 from pynq_bnn.train.batches import Batches
 from pynq_bnn.train.checkpoint import OLD_FORMAT, input_spec, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
-from pynq_bnn.train.fit import distillation_loss, train
+from pynq_bnn.train.fit import train
 from pynq_bnn.train.model import BinaryChain
+from pynq_bnn.train.step import distillation_loss
 from pynq_bnn.train.warm import start_from_network, warm_start
 from pynq_bnn.zoo import Conv, Fc, Topology
 from pynq_bnn.zoo.topology import widened

@@ -121,7 +121,7 @@ def test_a_bad_value_of_a_table_is_named(table, says):
 
 @pytest.mark.parametrize("table", [own(rows=[{"type": ["conv"]}]), conv(stride=1.0), conv(pool=2.0), conv(padding=True),
                                    own(input_bits=8.0), own(channels=True), own(name="two\nlines"), own(title=5),
-                                   own(classes=["a\nb", "c"]),
+                                   own(classes=["a\nb", "c"]), own(classes=["a", "b", "a"]),
                                    own(classes=[str(i) for i in range(2000)]),
                                    own(height=4096, width=4096, channels=1, rows=[{"type": "fc", "units": 4}])])
 def test_a_value_that_would_fail_only_after_training_is_refused_at_once(table):

@@ -1,0 +1,330 @@
+"""A handwritten sign on any page, prepared the way MNIST was made: white on black, 20/28 of the side, centred by mass.
+
+Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition" (1998), section III;
+the robust fit is iteratively reweighted least squares with Cauchy weights (Holland, Welsch 1977).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+# The longer side of the picture that ink is looked for in; larger ones are reduced by a whole factor.
+_WORK_SIDE = 480
+# Ink differs from its paper by at least so many of 255 levels, and by so many times the noise.
+_LEAST_CONTRAST, _LEAST_NOISE = 14.0, 4.5
+# The paper of a drawing is of one colour to the last bit, in so large a share of its pixels; noise keeps photographs
+# below.
+_DRAWN = 0.2
+# A pixel is ink from this share of the darkest ink's contrast.
+_SHARE = 0.42
+# Stroke widths of MNIST lie about here, in parts of the longer side of the digit's box; thinner ones are widened.
+_THIN, _STROKE = 0.065, 0.115
+# Side, in pixels, of the digit while its strokes are widened.
+_FINE = 160
+# A ruled line covers so much of the page's width; its slope may be up to so much.
+_LINE_SHARE, _LINE_SLOPE = 0.5, 0.06
+# It begins and ends within so much of the page's sides; smaller pages, in pixels, are cut out around a sign.
+_LINE_END, _LINED_SIDE = 0.06, 64
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """density : (H, W) float32, 0 (paper) … 1 (ink); box : (left, top, right, bottom) around it; scale : pixels of the
+    picture for one of ``density``."""
+
+    density: np.ndarray
+    box: Box
+    scale: int
+
+    def picture_box(self, size: tuple[int, int]) -> Box:
+        """``box`` in pixels of the picture, which is of ``size``."""
+        left, top, right, bottom = (side * self.scale for side in self.box)
+        return left, top, min(right, size[0]), min(bottom, size[1])
+
+
+def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The sign on a page of any size as an ``L`` picture of ``size``; black where the page is empty."""
+    canvas = Image.new("L", size, 0)
+    ink = find_ink(image)
+    if ink is None:
+        return canvas
+    left, top, right, bottom = ink.box
+    side = min(size) * 20 / 28
+    cut = _with_even_strokes(Image.fromarray(np.round(ink.density[top:bottom, left:right] * 255).astype(np.uint8)))
+    factor = side / max(cut.size)
+    cut = cut.resize(tuple(max(1, round(length * factor)) for length in cut.size), Image.LANCZOS)
+    mass = np.asarray(cut, np.float64)
+    mass *= 255 / max(mass.max(), 1)
+    total = max(mass.sum(), 1)
+    corner = (round((size[0] - 1) / 2 - (mass.sum(0) @ np.arange(cut.width)) / total),
+              round((size[1] - 1) / 2 - (mass.sum(1) @ np.arange(cut.height)) / total))
+    canvas.paste(Image.fromarray(mass.round().astype(np.uint8)), corner)
+    return canvas
+
+
+# --- finding ink -------------------------------------------------------------------------------------------
+
+def find_ink(image: Image.Image) -> Ink | None:
+    """The ink on a page, or None where there is none.
+
+    The page is what most pixels agree on: a smooth surface, for light falls unevenly. Ink is what differs from it, in
+    the direction of colour in which the strongest pixels differ, be it darker or lighter. Noise, ruled lines and
+    specks are left out.
+    """
+    scale = -(-max(image.size) // _WORK_SIDE)
+    pixels = np.asarray((image.reduce(scale) if scale > 1 else image).convert("RGB"), np.float32)
+    contrast, noise = _contrast(pixels)
+    level = _ink_level(contrast, noise)
+    if level is None:
+        return None
+    mask = _supported(contrast > max(_SHARE * level, _LEAST_NOISE / 1.5 * noise))
+    faint = _supported(contrast > max(0.15 * level, _LEAST_CONTRAST, _LEAST_NOISE * noise))
+    mask = _without_specks(_without_lines(mask, faint))
+    ys, xs = np.nonzero(mask)
+    if not len(ys):
+        return None
+    around = _grown(mask)
+    density = np.where(around, np.clip((contrast / level - 0.1) / 0.8, 0, 1), 0).astype(np.float32)
+    return Ink(density, (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1), scale)
+
+
+def _contrast(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and its noise, a deviation."""
+    residual, paper = _paper_removed(pixels)
+    length = _length(residual)
+    strongest = length >= max(np.percentile(length, 99.0), 1)
+    direction = residual[strongest].sum(0) if strongest.any() else np.ones(3, np.float32)
+    direction /= max(float(np.sqrt((direction ** 2).sum())), 1e-6)
+    contrast = residual @ direction.astype(np.float32)
+    if direction.sum() < 0:
+        # Dark ink: what light falls on the page scales ink and paper alike.
+        light = np.clip(_length(paper) / np.sqrt(3, dtype=np.float32), 24, None)
+        contrast *= np.median(light) / light
+    contrast /= np.sqrt(3, dtype=np.float32)
+    # Noise is even to both sides, and only paper lies on this one.
+    below = contrast[contrast <= 0]
+    return contrast, 1.4826 * float(np.median(-below)) if below.size else 0.0
+
+
+def _paper_removed(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) ``pixels`` less the paper, and the paper: one colour, or a surface where light falls unevenly."""
+    height, width = pixels.shape[:2]
+    step = max(1, int((height * width / 4000) ** 0.5))
+    samples = pixels[step // 2::step, step // 2::step].reshape(-1, 3)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    plain = _commonest(np.concatenate([border, samples]))
+    # A drawing's paper has one colour; a surface would bend towards a sign that fills the picture.
+    if (samples == plain).all(1).mean() >= _DRAWN:
+        return pixels - plain, np.broadcast_to(plain, pixels.shape)
+    y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
+    terms = _terms(*np.meshgrid(y[step // 2::step], x[step // 2::step], indexing="ij")).reshape(6, -1).T
+    surface = _surface(terms, samples, plain)
+    # 1, y, x, y², xy, x² with y and y² for a column, x and x² for a row.
+    one, by_y, by_x, by_yy, by_xy, by_xx = surface[:, None, None]
+    column, row = y[:, None, None], x[None, :, None]
+    paper = (one + by_y * column + by_yy * column * column) + row * (by_x + by_xx * row) + by_xy * (column * row)
+    return pixels - paper, paper
+
+
+def _commonest(samples: np.ndarray) -> np.ndarray:
+    """The colour (3,) that comes most often among the whole numbers of the (N, 3) ``samples``."""
+    numbers = samples.astype(np.int64) @ (65536, 256, 1)
+    values, counts = np.unique(numbers, return_counts=True)
+    best = int(values[counts.argmax()])
+    return np.array((best >> 16, best >> 8 & 255, best & 255), np.float32)
+
+
+def _surface(terms: np.ndarray, samples: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """(6, 3) float32 coefficients of the polynomial that most of the (N, 3) ``samples`` lie near."""
+    rest = samples - start
+    for _ in range(12):
+        length = _length(rest)
+        weights = 1 / (1 + (length / (2 * max(float(np.median(length)), 1.0))) ** 2)
+        weighted = terms * weights[:, None]
+        surface = np.linalg.solve(weighted.T @ terms + 1e-3 * np.eye(6, dtype=np.float32), weighted.T @ samples)
+        rest = samples - terms @ surface
+    return surface.astype(np.float32)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    """Euclidean lengths of (…, 3) vectors."""
+    red, green, blue = np.moveaxis(vectors, -1, 0)
+    return np.sqrt(red * red + green * green + blue * blue)
+
+
+def _terms(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.stack([np.ones_like(y), y, x, y * y, x * y, x * x])
+
+
+def _ink_level(contrast: np.ndarray, noise: float) -> float | None:
+    """The contrast of full ink; None where nothing stands out of the noise."""
+    floor = max(_LEAST_CONTRAST, _LEAST_NOISE * noise)
+    above = contrast[_supported(contrast > floor)]
+    return float(np.percentile(above, 85)) if len(above) else None
+
+
+def _supported(mask: np.ndarray) -> np.ndarray:
+    """``mask`` without pixels that have fewer than two neighbours in it."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """``mask`` widened by a pixel to each side, corners included."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+
+
+# --- what is not the sign ----------------------------------------------------------------------------------
+
+def _without_lines(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
+    """``mask`` less lines ruled across the page, level or upright, which ``faint`` shows whole; strokes stay."""
+    level, upright = _level_lines(faint), _level_lines(faint.T)
+    for lines, turned in ((level, False), (upright, True)):
+        if lines is not None:
+            mask = _without_bands(mask.T, faint.T, lines).T if turned else _without_bands(mask, faint, lines)
+    return mask
+
+
+def _level_lines(faint: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool: bands of lines that cross the page from left to right at one slope; None where there are none."""
+    height, width = faint.shape
+    ys, xs = np.nonzero(faint)
+    if min(height, width) < _LINED_SIDE or not len(xs):
+        return None
+    if xs.min() >= _LINE_END * width or xs.max() < (1 - _LINE_END) * width:
+        return None
+    margin = int(np.ceil(_LINE_SLOPE * width))
+    best, shifts, rows = 0.0, np.zeros(0, int), np.zeros(0)
+    for slope in np.linspace(-_LINE_SLOPE, _LINE_SLOPE, 49):
+        shift = margin - np.round(slope * np.arange(width)).astype(np.int64)
+        counts = np.bincount(ys + shift[xs], minlength=height + 2 * margin)
+        strength = float((counts.astype(float) ** 2).sum())
+        if strength > best:
+            best, shifts, rows = strength, shift, counts
+    # A tilted line near the upper or lower edge has only some columns on the page.
+    there = np.cumsum(np.bincount(shifts, minlength=len(rows) + 1) - np.bincount(shifts + height,
+                                                                                 minlength=len(rows) + 1))[:len(rows)]
+    lines = rows >= np.where(there > 0.9 * width, _LINE_SHARE * width, np.maximum(0.8 * there, 8))
+    whole = lines & (there > 0.9 * width)
+    for end in (xs < _LINE_END * width, xs >= (1 - _LINE_END) * width):  # a line is ruled from edge to edge
+        reached = np.bincount(ys[end] + shifts[xs[end]], minlength=len(rows)) > 0
+        whole &= np.convolve(reached, np.ones(5), "same") > 0
+    if not whole.any():
+        return None
+    near = (np.convolve(rows >= 0.25 * there, np.ones(3), "same") > 0) & (np.convolve(lines, np.ones(5), "same") > 0)
+    near &= there > 0
+    return near[np.arange(height)[:, None] + shifts[None]]
+
+
+def _without_bands(mask: np.ndarray, faint: np.ndarray, bands: np.ndarray) -> np.ndarray:
+    """``mask`` less what is as thin as most of ``faint`` in the level ``bands``; strokes on and across them stay."""
+    on_bands = faint & bands
+    thick = float(np.median(_runs(faint)[on_bands]))
+    if thick > max(3, 0.02 * len(mask)):
+        return mask  # strokes of a sign that fills the page
+    kept = mask & ~(bands & (_runs(mask) <= thick + 2))
+    used = np.nonzero(kept.any(axis=1))[0]
+    groups = int((np.diff(bands[:, 0].astype(int)) == 1).sum())
+    if groups < 3 and len(used) and used[-1] - used[0] > 0.85 * len(mask):
+        return mask  # the bars of a Z that fills the page
+    return _supported(kept)
+
+
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """(H, W) for each pixel of ``mask`` how many lie above one another there without a gap, itself counted."""
+    rows = np.arange(len(mask))[:, None]
+    before = np.maximum.accumulate(np.where(mask, -1, rows), axis=0)
+    behind = np.minimum.accumulate(np.where(mask, len(mask), rows)[::-1], axis=0)[::-1]
+    return behind - before - 1
+
+
+def _without_specks(mask: np.ndarray) -> np.ndarray:
+    """``mask`` without specks, and without what reaches in from the edge where there is a sign besides."""
+    cell = max(1, max(mask.shape) // 96)
+    rows, columns = (-(-side // cell) for side in mask.shape)
+    padded = np.zeros((rows * cell, columns * cell), bool)
+    padded[:mask.shape[0], :mask.shape[1]] = mask
+    counts = padded.reshape(rows, cell, columns, cell).sum((1, 3))
+    labels, number = _labelled(counts > 0)
+    if number < 2:
+        return mask
+    masses = np.bincount(labels.ravel(), counts.ravel(), number + 1)[1:]
+    ys, xs = np.nonzero(labels)
+    found = labels[ys, xs] - 1
+    tops, bottoms = np.full(number, rows), np.zeros(number, int)
+    np.minimum.at(tops, found, ys)
+    np.maximum.at(bottoms, found, ys)
+    at_edge = np.zeros(number, bool)
+    at_edge[found[(ys == 0) | (xs == 0) | (ys == rows - 1) | (xs == columns - 1)]] = True
+    heights = bottoms - tops + 1
+    if (~at_edge & (heights >= 0.12 * rows)).any():
+        masses = np.where(at_edge, 0, masses)
+    keep = np.concatenate([[False], masses >= max(3, 0.03 * masses.max())])
+    return mask & np.repeat(np.repeat(keep[labels], cell, 0), cell, 1)[:mask.shape[0], :mask.shape[1]]
+
+
+def _labelled(cells: np.ndarray) -> tuple[np.ndarray, int]:
+    """Connected groups of cells, corners included, numbered from 1; 0 is outside. And how many there are."""
+    labels = np.zeros((cells.shape[0] + 2, cells.shape[1] + 2), np.int32)
+    free = np.pad(cells, 1)
+    number = 0
+    for y, x in np.argwhere(free).tolist():
+        if labels[y, x]:
+            continue
+        number += 1
+        labels[y, x], waiting = number, [(y, x)]
+        while waiting:
+            y0, x0 = waiting.pop()
+            for y1 in range(y0 - 1, y0 + 2):
+                for x1 in range(x0 - 1, x0 + 2):
+                    if free[y1, x1] and not labels[y1, x1]:
+                        labels[y1, x1] = number
+                        waiting.append((y1, x1))
+    return labels[1:-1, 1:-1], number
+
+
+# --- strokes -----------------------------------------------------------------------------------------------
+
+def _with_even_strokes(cut: Image.Image) -> Image.Image:
+    """``cut``, or where its strokes are thinner than handwriting of MNIST, the sign drawn with a wider pen."""
+    factor = _FINE / max(cut.size)
+    fine = cut.resize(tuple(max(1, round(side * factor)) for side in cut.size), Image.BICUBIC)
+    mask = np.asarray(fine) > 127
+    width = stroke_width(mask)
+    if width >= _THIN * _FINE:
+        return cut
+    grow = round((_STROKE * _FINE - width) / 2)
+    mask = _rounded(np.pad(mask, grow), grow)
+    ys, xs = np.nonzero(mask)
+    if not len(ys):
+        return cut
+    mask = mask[ys.min():ys.max() + 1, xs.min():xs.max() + 1]
+    return Image.fromarray(mask.astype(np.uint8) * 255)
+
+
+def stroke_width(mask: np.ndarray) -> float:
+    """Mean width of the strokes of ``mask`` in pixels: twice its area by its outline."""
+    padded = np.pad(mask, 1)
+    steps = int((padded[1:] != padded[:-1]).sum()) + int((padded[:, 1:] != padded[:, :-1]).sum())
+    # Counted in steps, outlines of all directions are 4/π times too long on the average.
+    return 2 * int(mask.sum()) / max(steps * np.pi / 4, 1)
+
+
+def _rounded(mask: np.ndarray, by: int) -> np.ndarray:
+    """``mask`` widened by ``by`` pixels with an octagon for a pen."""
+    for turn in range(by):
+        if turn % 2:
+            mask = _grown(mask)
+        else:
+            padded = np.pad(mask, 1)
+            mask = (padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+                    | padded[1:-1, 1:-1])
+    return mask

@@ -1,0 +1,124 @@
+"""What is asked of OpenCV, which is imported when it is needed: to open a camera or a video, and for RGB frames."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..errors import CameraError, first_line
+
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.+")
+# Milliseconds until a stream has to answer.
+_STREAM_TIMEOUT = 10_000
+# OpenCV's own level of messages, not Python's.
+_SILENT = 0
+# Bits of a 16-bit grey value below those that matter, by the kind of frame.
+_SPARE_BITS = {"Y10 ": 2, "Y12 ": 4, "Y14 ": 6}
+
+_stderr = threading.Lock()  # held by the thread that turns it away
+
+
+def import_opencv() -> ModuleType:
+    """The module ``cv2``.
+
+    Raises
+    ------
+    CameraError
+        It is not installed or does not work.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise CameraError(f"cameras and videos are read by OpenCV, which cannot be imported ({first_line(error)}); "
+                          f"pip install 'pynq-bnn[camera]', on a board: sudo apt install python3-opencv") from None
+    with contextlib.suppress(AttributeError):  # what it writes to the terminal, our errors say better
+        # The second is its name since OpenCV 5.
+        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
+    return cv2
+
+
+def open_capture(what: int | str) -> Any:
+    """A ``cv2.VideoCapture`` that is open, or None."""
+    cv2 = import_opencv()
+    is_stream, capture = isinstance(what, str) and URL.fullmatch(what), None
+    with contextlib.suppress(cv2.error), silent_stderr():
+        capture = _open_stream(cv2, what) if is_stream else cv2.VideoCapture(what)
+    if capture is None or capture.isOpened():
+        return capture
+    capture.release()
+    return None
+
+
+def _open_stream(cv2: ModuleType, url: str) -> Any:
+    """With time limits where this OpenCV knows them; its own are half a minute, or none."""
+    try:
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_TIMEOUT]
+        return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+    except (AttributeError, TypeError, cv2.error):
+        return cv2.VideoCapture(url)
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Nothing reaches the terminal from the C libraries, which complain of damaged files past every log level."""
+    with _stderr:
+        try:
+            sys.stderr.flush()
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        except (OSError, AttributeError, ValueError):  # there is no stderr
+            yield
+            return
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def read_frame(capture: Any) -> np.ndarray | None:
+    """The next frame as RGB, or None at the end or when it cannot be read.
+
+    Raises
+    ------
+    CameraError
+        The frame is of a kind that cannot be made RGB.
+    """
+    cv2 = import_opencv()
+    try:
+        there, frame = capture.read()
+    except cv2.error:
+        return None
+    return _rgb(cv2, capture, frame) if there and frame is not None else None
+
+
+def _rgb(cv2: ModuleType, capture: Any, frame: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a frame as OpenCV gives it: BGR as a rule, but drivers may pass on what they have."""
+    given = f"{frame.shape}, {frame.dtype}"
+    if frame.dtype == np.uint16:
+        frame = (frame >> _SPARE_BITS.get(_kind(cv2, capture), 8)).clip(0, 255).astype(np.uint8)
+    channels = frame.shape[2] if frame.ndim == 3 else 1
+    codes = {1: "COLOR_GRAY2RGB", 3: "COLOR_BGR2RGB", 4: "COLOR_BGRA2RGB"}
+    if channels == 2:
+        kind = _kind(cv2, capture)
+        codes[2] = {"UYVY": "COLOR_YUV2RGB_UYVY", "YVYU": "COLOR_YUV2RGB_YVYU"}.get(kind, "COLOR_YUV2RGB_YUY2")
+    if frame.dtype == np.uint8 and frame.ndim in (2, 3) and frame.size and channels in codes:
+        with contextlib.suppress(cv2.error):  # such as an odd width of YUYV
+            return cv2.cvtColor(frame, getattr(cv2, codes[channels]))
+    raise CameraError(f"the camera or video gives frames of {given}; grey, BGR, BGRA or YUYV of 8 bits and grey of 16 "
+                      f"bits can be read: choose such a mode (on Linux: v4l2-ctl --set-fmt-video=pixelformat=MJPG)")
+
+
+def _kind(cv2: ModuleType, capture: Any) -> str:
+    """The four letters of a frame's kind; empty where the driver tells none."""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    return code.to_bytes(4, "little").decode("ascii", "replace") if 0 < code < 1 << 32 else ""

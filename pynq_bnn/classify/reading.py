@@ -1,0 +1,207 @@
+"""Any picture, from a file, a stream, an array or a tensor, as an upright RGB or grey PIL image."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO, Union
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ImageError, first_line
+
+Picture = Union[str, Path, BinaryIO, Image.Image, np.ndarray]
+
+# Pictures of more pixels than this are decoded, or at least kept, at a half, a quarter … of their size.
+MAX_KEPT = 16_000_000
+# What Pillow raises on files that are damaged or no pictures at all, and on images that were closed before use.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
+                   AssertionError, AttributeError, struct.error, MemoryError, ZeroDivisionError)
+# EXIF 2.3, tag 274: what to do to see the picture upright.
+_ORIENTATION_TAG = 274
+_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
+            6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
+# TIFF 6.0: bits of a sample, and the largest sample as the writer states it.
+_BITS_TAG, _LARGEST_TAGS = 258, (281, 341)
+_CHANNELS = (1, 3, 4)
+_FLOATS = ("floats in 0…1: (x * 255).round().astype('uint8'); in −1…1: ((x + 1) * 127.5).round().astype('uint8')")
+
+
+def read_picture(picture: Picture, background: int = 255) -> Image.Image:
+    """``picture`` as an upright RGB or grey (``L``) PIL image, transparency laid over ``background``.
+
+    Parameters
+    ----------
+    picture : path; binary stream, read from its start; PIL image; uint8 array or torch tensor
+        An array is (H, W), (H, W, C) or (C, H, W) of 1, 3 (red, green, blue) or 4 (and alpha) channels. OpenCV gives
+        blue, green, red: ``x[:, :, ::-1]`` turns it round.
+    background : int
+        Grey value, 0…255.
+
+    Raises
+    ------
+    ImageError
+        When the file is missing, damaged or no picture, or the array has another shape or type.
+    """
+    if is_tensor(picture):
+        picture = tensor_array(picture)
+    if isinstance(picture, np.ndarray):
+        return _normalize(_from_array(picture), background, "the array")
+    if isinstance(picture, Image.Image):
+        return _normalize(picture, background, "the PIL image")
+    if isinstance(picture, (str, Path)):
+        return _from_path(Path(picture), background)
+    if all(hasattr(picture, name) for name in ("read", "seek", "tell")):
+        return _from_file(picture, background, _printable(str(getattr(picture, "name", "the stream"))))
+    hint = "; for the bytes of a file: io.BytesIO(data)" if isinstance(picture, (bytes, bytearray, memoryview)) else ""
+    raise ImageError(f"a picture is a path, a binary stream, a PIL image or a uint8 array, not"
+                     f" {type(picture).__name__}{hint}")
+
+
+def _from_path(path: Path, background: int) -> Image.Image:
+    name = _printable(str(path))
+    try:
+        if not path.is_file():
+            raise ImageError(f"{name}: {'is a folder' if path.is_dir() else 'no such file'};"
+                             " give the path of a picture")
+        with open(path, "rb") as file:
+            return _from_file(file, background, name)
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{name}: not a readable picture ({first_line(error)})") from None
+
+
+def _printable(name: str) -> str:
+    """``name`` on one line, whatever a file system allows in it."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+
+
+def _from_file(file: BinaryIO, background: int, what: str) -> Image.Image:
+    try:
+        file.seek(0)
+        with Image.open(file) as image:
+            if image.format == "JPEG" and image.width * image.height > MAX_KEPT:
+                # Decoded at 1/2, 1/4 or 1/8, never smaller than asked for.
+                factor = (MAX_KEPT / (image.width * image.height)) ** 0.5 / 2
+                image.draft(None, tuple(max(1, int(side * factor)) for side in image.size))
+            return _normalize(image, background, what)
+    except Image.DecompressionBombError:
+        raise ImageError(f"{what}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels, which takes"
+                         " more memory than a picture may; save it smaller, a network sees little of it") from None
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{what}: not a readable picture ({first_line(error)})") from None
+
+
+def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
+    if 0 in image.size:
+        raise ImageError(f"{what}: the picture is empty, {image.width}×{image.height} pixels")
+    try:
+        turn = _UPRIGHT.get(_orientation(image))
+        if getattr(image, "is_animated", False) and image.tell():
+            image = image.copy()  # a caller's picture shows its present frame, and keeps it
+        if image.mode.startswith(("I", "F")):
+            image = _to_8_bit(image, what)
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, (background,) * 3 + (255,)), image)
+        image = image.convert("L" if image.mode in ("L", "1") else "RGB")
+        if image.width * image.height > MAX_KEPT:
+            image = image.reduce(int(np.ceil((image.width * image.height / MAX_KEPT) ** 0.5)))
+        return image if turn is None else image.transpose(turn)
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{what}: the picture cannot be decoded ({first_line(error)})") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none or what is there cannot be read: a good picture is not refused."""
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # each version of Pillow has its own for odd metadata
+        return 1
+
+
+# --- samples of other widths ---------------------------------------------------------------------------------
+
+def _to_8_bit(image: Image.Image, what: str) -> Image.Image:
+    """Samples wider than 8 bits by the largest that the file states, else by the least of 8, 12, 16 bits that fits."""
+    samples = np.asarray(image if image.mode == "F" else image.convert("I"))
+    finite = np.nan_to_num(samples, nan=0, posinf=255, neginf=0) if image.mode == "F" else samples
+    low, high = float(finite.min()), float(finite.max())
+    largest = _stated_largest(image)
+    if largest is None or not 0 < largest <= 2**32 or high > largest:
+        sizes = (1, 255) if image.mode == "F" else (255, 4095, 65535)
+        largest = next((size for size in sizes if high <= size), None)
+    if low < 0 or largest is None:
+        raise ImageError(f"{what}: samples from {low:g} to {high:g}; those of a picture lie in 0…255, 0…4095 or"
+                         f" 0…65535 (floats in 0…1 or 0…255). Give x = numpy.asarray(image, float) as"
+                         f" ((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')")
+    whole = finite.astype(np.int64) * 256 // (int(largest) + 1)
+    scaled = finite * (255 / largest) if image.mode == "F" else whole
+    return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
+
+
+def _stated_largest(image: Image.Image) -> float | None:
+    """The value of white as the tags of a TIFF state it, None where they do not."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or image.mode == "F":
+        return None
+    try:
+        for tag in _LARGEST_TAGS:
+            if tag in tags:
+                value = tags[tag]
+                return float(value[0] if isinstance(value, tuple) else value)
+        bits = tags.get(_BITS_TAG, 0)
+        bits = int(bits[0] if isinstance(bits, tuple) else bits)
+    except Exception:
+        return None
+    return 2**bits - 1 if 8 < bits < 16 else None
+
+
+# --- arrays --------------------------------------------------------------------------------------------------
+
+def is_tensor(picture: object) -> bool:
+    """Whether it is a torch tensor, without importing torch."""
+    return type(picture).__module__.partition(".")[0] == "torch" and hasattr(picture, "detach")
+
+
+def tensor_array(tensor: Any) -> np.ndarray:
+    """A torch tensor as an array (…, H, W, C); which axis is that of channels, its shape says.
+
+    Raises
+    ------
+    ImageError
+        Both axes may be.
+    """
+    try:
+        pixels = tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise ImageError(f"a tensor that NumPy cannot take ({first_line(error)}); give x.to(torch.uint8)") from None
+    if pixels.ndim in (3, 4) and pixels.shape[-3] in _CHANNELS and pixels.shape[-1] in _CHANNELS:
+        raise ImageError(f"a tensor of shape {pixels.shape}: channels may come first or last; give"
+                         f" x.numpy() with channels last, or x.movedim(-3, -1).numpy() where they come first")
+    return pixels
+
+
+def channels_last(pixels: np.ndarray) -> np.ndarray:
+    """(…, H, W, C) of an array whose channels come last, or first where only that can be."""
+    if pixels.ndim in (3, 4) and pixels.shape[-1] not in _CHANNELS and pixels.shape[-3] in _CHANNELS:
+        return np.moveaxis(pixels, -3, -1)
+    return pixels
+
+
+def check_pixels(pixels: np.ndarray) -> None:
+    """Refuse an array of another type than uint8."""
+    if pixels.dtype != np.uint8:
+        raise ImageError(f"an array of {pixels.dtype}, shape {pixels.shape}; pixels are uint8, 0 to 255 (for"
+                         f" {_FLOATS})")
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    check_pixels(pixels)
+    given, pixels = pixels.shape, channels_last(pixels)
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)):
+        raise ImageError(f"an array of shape {given}; (height, width) and (height, width, 1, 3 or 4 channels) fit one"
+                         " picture, (count, height, width, channels) many")
+    if 0 in given:
+        raise ImageError(f"an array of shape {given}: the picture is empty")
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))

@@ -1,0 +1,61 @@
+"""``study``: a file of named trainings, trained and compared."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..data.datasets import Dataset, load_dataset
+from ..errors import OutputError, TrainError
+from ..progress import progress
+from ..train.study import Row, Study, load_study
+from .making import make_config, needs_train_extra
+
+
+def study(arguments: argparse.Namespace) -> int:
+    """Train the rows, write table and curves; status 1 where a row failed."""
+    if not arguments.out:  # Path("") is the present folder
+        raise OutputError("--out is empty; give a directory for the study")
+    content = load_study(arguments.file)
+    running = needs_train_extra(".train.study_run")
+    table = needs_train_extra(".train.study_table")
+    needs_train_extra(".train.processes").check_alone("a study")
+    if arguments.seconds is not None and arguments.epochs_scale is not None:
+        raise TrainError("--seconds and --epochs-scale both set the epochs; give one of them")
+    options = running.Options(1.0 if arguments.epochs_scale is None else arguments.epochs_scale, arguments.seconds,
+                              needs_train_extra(".train.fit").choose_device(arguments.device), arguments.quiet)
+    logging.getLogger("pynq_bnn").setLevel(logging.INFO)
+    running.check_trainings(content, {})
+    fits = {row.name: row.fit or ("extend" if row.topology.channels == 3 else "digit") for row in content.rows}
+    pictures = _pictures(content, fits, arguments, running.check_trainings)
+    configs = {row.name: make_config(row.settings, row.topology, pictures[row.name].classes) for row in content.rows}
+    out = Path(arguments.out)
+    with needs_train_extra(".train.lock").training_folder(out):
+        running.open_folder(content, out, options)
+        outcomes = running.StudyRun(content, out, pictures, configs, fits, options).train()
+        table.write_results(out, outcomes, str(content.source.get("title", Path(arguments.file).stem)))
+    print(table.markdown(outcomes), end="")
+    return 0 if all(outcome.trained for outcome in outcomes) else 1
+
+
+def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespace,
+              check: Callable[[Study, dict[str, tuple[str, ...]]], None]) -> dict[str, Dataset]:
+    """The data set of each row; rows whose pictures have one shape and fit share theirs.
+
+    ``check`` gets the classes of a row's pictures before they are read.
+    """
+    input_spec = needs_train_extra(".train.checkpoint").input_spec
+    sharing: dict[tuple, list[Row]] = {}
+    for row in content.rows:
+        sharing.setdefault((row.topology.input_shape, fits[row.name]), []).append(row)
+    pictures = {}
+    for (_, fit), rows in sharing.items():
+        names = [row.name for row in rows]
+        data = load_dataset(arguments.data, input_spec(rows[0].topology, fit),
+                            progress=lambda paths: progress(paths, "read", least=100),
+                            check=lambda classes, names=names: check(content, dict.fromkeys(names, classes)))
+        pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)
+    return pictures

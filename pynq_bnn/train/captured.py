@@ -1,0 +1,182 @@
+"""The training step as one CUDA graph: a single launch in place of hundreds, which Python cannot issue fast enough.
+
+A graph repeats its kernels with the same addresses and numbers. So all that changes from step to step lies in tensors
+which stay where they are: pictures, labels and the teacher's answers, learning rate, and batch norm's momentum.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TrainError
+from .config import TrainConfig
+from .processes import Processes
+from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
+from .step import Step
+
+# Steps that run before the capture, so that libraries have chosen their kernels and allocated their workspaces.
+WARM_UP = 3
+# Floats to which each channel vector is aligned in the buffer of statistics.
+_ALIGNED = 64
+
+
+def captures(wanted: bool | None, device: torch.device, processes: Processes) -> bool:
+    """Whether steps are captured: as wanted, by default where they can be.
+
+    Raises
+    ------
+    TrainError
+        They are to be, and cannot.
+    """
+    possible = device.type == "cuda" and processes.count == 1
+    if wanted and not possible:
+        raise TrainError("a step is captured on one CUDA device by one process; leave --capture out")
+    return possible if wanted is None else wanted
+
+
+class Statistics:
+    """Batch norms whose running statistics follow by a momentum that is a tensor.
+
+    Torch's batch norm takes its momentum as a number, which a graph would repeat for ever. Here it writes the batch's
+    own statistics into one buffer (momentum 1), and a single operation moves those of all norms towards it:
+    running += momentum · (batch − running).
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        self.momentum = torch.zeros((), device=device)
+        self.norms = []
+        for norm in norms:
+            if isinstance(norm, (ShiftBatchNorm1d, ShiftBatchNorm2d)):
+                norm.momentum = self.momentum  # its own arithmetic takes a tensor as well
+            else:
+                self.norms.append(norm)
+        sizes = [-(-norm.num_features // _ALIGNED) * _ALIGNED for norm in self.norms for _ in range(2)]
+        self.running, self.batch = (torch.zeros(sum(sizes), device=device) for _ in range(2))
+        starts = [0, *itertools.accumulate(sizes)]
+        self.views = [[(buffer[a:a + norm.num_features], buffer[b:b + norm.num_features])
+                       for norm, a, b in zip(self.norms, starts[0::2], starts[1::2])]
+                      for buffer in (self.running, self.batch)]
+        for norm, (mean, variance) in zip(self.norms, self.views[0]):
+            mean.copy_(norm.running_mean)
+            variance.copy_(norm.running_var)
+        self._show(0)
+
+    def _show(self, which: int) -> None:
+        for norm, (mean, variance) in zip(self.norms, self.views[which]):
+            norm.running_mean, norm.running_var = mean, variance
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Around a forward pass in training mode."""
+        self._show(1)
+        for norm in self.norms:
+            norm.momentum = 1.0
+        try:
+            yield
+        finally:
+            self._show(0)
+        with torch.no_grad():
+            self.running.lerp_(self.batch, self.momentum)
+
+
+class BufferedStep(Step):
+    """A step in fixed buffers, run operation by operation: what a graph repeats, and the same numbers.
+
+    The optimizer's learning rate has to be a tensor, see :func:`~pynq_bnn.train.step.make_optimizer`.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
+                 teacher: nn.Module | None = None) -> None:
+        super().__init__(model, optimizer, config, device, teacher=teacher)
+        self.statistics = Statistics(model, device)
+        self.buffers: tuple[Tensor, ...] | None = None
+
+    def set_rate(self, rate: float, momentum: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"].fill_(rate)
+        self.statistics.momentum.fill_(momentum)
+
+    def __call__(self, *batch: Tensor) -> None:
+        if self.buffers is None:
+            self.buffers = tuple(torch.empty_like(part) for part in batch)
+            self._fill(batch)
+            self._prepare()
+        if batch[0].shape != self.buffers[0].shape:  # the last batch of an epoch
+            self._work(*batch)
+            return
+        self._fill(batch)
+        self._run()
+
+    def _fill(self, batch: tuple[Tensor, ...]) -> None:
+        for buffer, part in zip(self.buffers, batch, strict=True):
+            buffer.copy_(part)
+
+    def _statistics(self) -> AbstractContextManager[None]:
+        return self.statistics.followed()
+
+    def _prepare(self) -> None:
+        """Before the first step, with its batch in the buffers."""
+
+    def _run(self) -> None:
+        """Train on what is in the buffers."""
+        self._work(*self.buffers)
+
+
+class CapturedStep(BufferedStep):
+    """A step that is captured with the first batch and replayed for each; a batch of another size runs as it is."""
+
+    def _prepare(self) -> None:
+        saved = Saved(self)
+        current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+        side.wait_stream(current)
+        with torch.cuda.stream(side), warnings.catch_warnings():
+            # The optimizer warns that it was made for a graph and runs without one.
+            warnings.simplefilter("ignore", UserWarning)
+            for _ in range(WARM_UP):
+                self._work(*self.buffers)
+        current.wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):  # which runs nothing
+            self._work(*self.buffers)
+        saved.restore()
+
+    def _run(self) -> None:
+        self.graph.replay()
+
+
+class Saved:
+    """All that a step changes, to be put back in place: a graph holds the addresses."""
+
+    def __init__(self, step: BufferedStep) -> None:
+        self.step = step
+        self.tensors = [(tensor, tensor.detach().clone()) for tensor in self._fixed()]
+        self.moments = {parameter: {key: value.clone() for key, value in values.items() if isinstance(value, Tensor)}
+                        for parameter, values in step.optimizer.state.items()}
+        cuda = step.device.type == "cuda"
+        self.random = torch.cuda.get_rng_state(step.device) if cuda else torch.get_rng_state()
+
+    def _fixed(self) -> list[Tensor]:
+        # The running statistics are buffers of the model, as views of one tensor.
+        return [*self.step.model.parameters(), *self.step.model.buffers(), self.step.totals]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put everything back; moments of an optimizer that had none become zero, as they start."""
+        for tensor, value in self.tensors:
+            tensor.copy_(value)
+        for parameter, values in self.step.optimizer.state.items():
+            before = self.moments.get(parameter, {})
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    value.copy_(before[key]) if key in before else value.zero_()
+        if self.step.device.type == "cuda":
+            torch.cuda.set_rng_state(self.random, self.step.device)
+        else:
+            torch.set_rng_state(self.random)

@@ -1,0 +1,105 @@
+"""Place and route as a whole: what its features make of the device is the netlist again, read back from the bits."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from flows.bits.bitfile import parse_bit
+from flows.bits.cells import Extraction
+from flows.bits.circuit import Circuit
+from flows.bits.compare import compare
+from flows.bits.features import Layouts, read_features
+from flows.bits.synthesized import read_synthesized
+from flows.cells import split_carries, write_cells
+from flows.device import load_device
+from flows.device.export import export
+from flows.pnr import write_bitstream
+from hw.pnr_circuit import random_circuit
+
+SOURCES = Path(__file__).resolve().parents[2] / "hw" / "pnr"
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    """``program(folder, ...)`` runs place and route on the whole device; the fixture compiles it."""
+    folder = tmp_path_factory.getbasetemp() / "pnr"
+    subprocess.run(["make", "-s", "-C", SOURCES, f"BUILD={folder}", "CXXFLAGS=-O1"], check=True)
+    device = folder / "whole.bin"
+    export(device)
+
+    def run(cells, place, **options):
+        words = {"device": device, "cells": cells, "features": place / "features", "report": place / "report"} | options
+        return subprocess.run([folder / "pnr", *(str(word) for name, value in words.items()
+                                                 for word in (f"--{name}", value))],
+                              capture_output=True, text=True, check=False)
+
+    return run
+
+
+def split(netlist, place):
+    """A netlist as place and route takes it: carries that leave beside their sums are made again."""
+    module = netlist["modules"]["bnn_board"]
+    cells = split_carries(module["cells"])
+    most = max(bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits
+               if isinstance(bit, int))
+    module["cells"] = {name: {**cell, "connections": {
+        port: [most - bit if isinstance(bit, int) and bit < 0 else bit for bit in bits]
+        for port, bits in cell["connections"].items()}} for name, cell in cells.items()}
+    place.write_text(json.dumps(netlist))
+    return place
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_bits_hold_the_netlist(program, tmp_path, seed):
+    netlist = split(random_circuit(seed), tmp_path / "netlist.json")
+    write_cells(netlist, tmp_path / "cells")
+    done = program(tmp_path / "cells", tmp_path, seed=seed, effort=0.5)
+    assert done.returncode == 0, done.stderr
+    device = load_device()
+    layouts = Layouts(device)
+    bits = parse_bit(write_bitstream(tmp_path / "features"), device.part)
+    features, unknown = read_features(bits.frames, layouts)
+    assert not unknown
+    difference = compare(Extraction(Circuit(device, layouts, features)).netlist, read_synthesized(netlist))
+    assert difference is None, "\n".join(difference.lines)
+
+
+def test_the_same_seed_gives_the_same_features(program, tmp_path):
+    write_cells(split(random_circuit(3), tmp_path / "netlist.json"), tmp_path / "cells")
+    results = []
+    for name, seed in (("first", 5), ("again", 5), ("other", 6)):
+        (tmp_path / name).mkdir()
+        assert program(tmp_path / "cells", tmp_path / name, seed=seed, effort=0.2).returncode == 0
+        results.append((tmp_path / name / "features").read_bytes())
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+@pytest.mark.parametrize(("cells", "message"), [
+    ("cell LUT9 strange\nparam INIT 0x1\nout O 2\n", "line 4: .*is no line|strange is a LUT9"),
+    ("cell MMCME2_ADV clocks\nin CLKIN1 2\n", "clocks is a MMCME2_ADV, which this program cannot place"),
+    ("cell LUT1 a\nthis is no line\n", 'line 2: "this is no line" is no line of a netlist'),
+    ("cell LUT1 a\nout O 2\ncell LUT1 b\nout O 2\n", "two drivers on one net"),
+    ("cell FDRE a\nin D 7\nin C 1\n", "nothing drives the net at a"),
+])
+def test_a_bad_netlist_is_named(program, tmp_path, cells, message):
+    (tmp_path / "cells").write_text(cells)
+    done = program(tmp_path / "cells", tmp_path)
+    assert done.returncode == 1
+    assert not (tmp_path / "features").exists()
+    import re
+    assert re.search(message, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"clock": "fast"}, "--clock fast is no positive number"),
+    ({"cells": "no-such-file"}, "no-such-file cannot be read"),
+    ({"device": "no-such-file"}, "no-such-file"),
+    ({"speed": 3}, "there is no option --speed"),
+])
+def test_bad_options_are_named(program, tmp_path, options, message):
+    (tmp_path / "cells").write_text("cell LUT1 a\nparam INIT 0x1\nout O 2\n")
+    done = program(tmp_path / "cells", tmp_path, **options)
+    assert done.returncode == 1
+    assert message in done.stderr
