@@ -11,7 +11,7 @@ struct Least {
     float within, across;
 };
 
-constexpr Least kMemory{0.3f, 0.85f}, kBlock{0.f, 0.7f}, kRegister{0.f, 0.75f}, kControl{0.f, 0.5f}, kLut{0.f, 0.4f};
+constexpr Least kMemory{0.f, 0.55f}, kBlock{0.f, 0.35f}, kRegister{0.f, 0.45f}, kControl{0.f, 0.f}, kLut{0.f, 0.25f};
 
 TileId tile_of(const Device& device, NodeId node) {
     TileId first = kNone;
