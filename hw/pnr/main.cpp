@@ -7,7 +7,6 @@
 
 #include "assemble.h"
 #include "emit.h"
-#include "hold.h"
 #include "place.h"
 
 namespace {
@@ -99,7 +98,6 @@ void run(const Arguments& arguments) {
         float& criticality = assembly.nets[one.net].sinks[one.sink].criticality;
         criticality = std::max(criticality, timing.criticality(one.connection));
     }
-    require_hold(device, assembly.nets);
     const double period = 1000 / arguments.number("--clock");
     Clock clock(assembly, timing, period);
     const auto routes = route(device, assembly.nets, {}, [](double done, const std::string& line) { say("route", done, line); },
