@@ -20,7 +20,8 @@ TABLE = ('{"name": "mine", "height": 8, "width": 8, "channels": 1, "input_bits":
 def pictures(tmp_path_factory):
     place = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
-    for name, base in (("bright", 200), ("dark", 50)):
+    stripes = np.where(np.arange(8) % 4 < 2, 200, 50)
+    for name, base in (("rows", stripes[:, None]), ("columns", stripes[None, :])):
         (place / "own" / name).mkdir(parents=True)
         for i in range(30):
             pixels = np.clip(base + rng.normal(0, 20, (8, 8)), 0, 255).astype(np.uint8)
