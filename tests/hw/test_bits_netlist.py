@@ -77,6 +77,22 @@ def test_buffers_and_split_constants_do_not_matter():
     assert compare(Netlist(found.tables, blocks), counter()) is None
 
 
+def test_a_carry_that_was_made_again_from_the_next_sum_does_not_matter():
+    """The flag reads a carry: as such, or as the exclusive or of the next sum and its operand."""
+    def adder(again):
+        blocks = [Block("PS7", {}, {"IRQF2P0": 130}, {"FCLKCLK0": 131, "A": 100, "B": 101, "C": 102}, "ps")]
+        tables = [Table(0xCA, (100, 101, 102), 120, "carry"), Table(0b0110, (102, 120), 121, "sum")]
+        tables.append(Table(0b0110, (121, 102) if again == 2 else (102, 121), 122, "carry again"))
+        kind = {"sync": 1, "reset": 0, "init": 0}
+        blocks += [Block("FF", kind, {"D": net, "C": 131, "CE": "1", "R": "0"}, {"Q": q}, n)
+                   for net, q, n in ((122 if again else 120, 140, "kept"), (121, 141, "total"))]
+        tables.append(Table(0b0111, (140, 141), 130, "both"))
+        return Netlist(tables, blocks)
+
+    for again in (1, 2):
+        assert compare(adder(again), adder(0)) is None
+
+
 @pytest.mark.parametrize("change", [{"twist": 1 << 5}, {"rare": 1 << 63}, {"rare": 1 << 62}])
 def test_a_changed_table_is_found(change):
     difference = compare(counter(rename=5, **change), counter())

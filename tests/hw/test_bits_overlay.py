@@ -1,23 +1,21 @@
 """The overlay that ships, read back from its own bits: the circuit of its sources, and faults in the bits are found."""
 
 import copy
-import hashlib
 import json
-import shutil
 
 import numpy as np
 import pytest
-from flows.bits import repair
-from flows.bits.bitfile import make_bit, read_bit
+from flows.bits.bitfile import read_bit
 from flows.bits.circuit import site_instances
 from flows.bits.compare import compare
 from flows.bits.features import Layouts, TileFeatures, read_features, write_features
-from flows.bits.reading import read_circuit, trace
+from flows.bits.netlist import Block, Netlist, Table
+from flows.bits.reading import check_clocks, read_circuit, trace
 from flows.bits.sources import sources_of
 from flows.bits.synthesized import read_synthesized
 from flows.device import load_device
 from flows.netlist import synthesize
-from flows.overlay import NAME, OVERLAYS, check
+from flows.overlay import NAME, OVERLAYS
 
 from pynq_bnn.errors import PynqBnnError
 from pynq_bnn.program.config import Config
@@ -39,7 +37,7 @@ def layouts():
 
 @pytest.fixture(scope="module")
 def reading():
-    return read_circuit(PLACE, ABOUT.get("data_on_clocks", ()))
+    return read_circuit(PLACE)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def retraced(reading, layouts, change):
     frames = write_features(features, layouts)
     again, unknown = read_features(frames, layouts)
     assert not unknown
-    return trace(reading.bitstream, layouts.device, layouts, again, ABOUT.get("data_on_clocks", ())).netlist
+    return trace(reading.bitstream, layouts.device, layouts, again).netlist
 
 
 def place_of_table(table):
@@ -155,10 +153,15 @@ def test_contents_of_a_block_ram_are_found(reading, layouts, schematic):
     assert block.place in " ".join(difference.lines)
 
 
-def test_two_switches_into_one_node_and_data_on_clocks_are_refused(reading, layouts):
-    if ABOUT.get("data_on_clocks"):
-        with pytest.raises(PynqBnnError, match="data run over clock resources: the buffer BUFGCTRL_X0Y20"):
-            read_circuit(PLACE)
+def test_data_on_clock_resources_are_refused():
+    clock = Block("BUFG", {}, {"I": 4}, {"O": 5}, "BUFGCTRL_X0Y16")
+    register = Block("FF", {}, {"D": 6, "C": 5, "CE": "1", "R": "0"}, {"Q": 7}, "SLICE_X0Y0.AFF")
+    check_clocks(Netlist([], [clock, register]))
+    with pytest.raises(PynqBnnError, match="the buffer BUFGCTRL_X0Y16 leads to SLICE_X0Y0.A6LUT, pin A3"):
+        check_clocks(Netlist([Table(2, (5,), 6, "SLICE_X0Y0.A6LUT", ("A3",))], [clock, register]))
+
+
+def test_two_switches_into_one_node_are_refused(reading, layouts):
     features = copy.deepcopy(dict(reading.features))
     tile, switch = switch_of(reading, (site_named(reading, "PS7_X0Y0"), "MAXIGP0RDATA3"))
     target = switch.partition(".")[0]
@@ -167,22 +170,6 @@ def test_two_switches_into_one_node_and_data_on_clocks_are_refused(reading, layo
     features[tile].names.append(other)
     with pytest.raises(PynqBnnError, match="two switches drive"):
         trace(reading.bitstream, layouts.device, layouts, features)
-
-
-def test_the_repair_makes_what_ships_of_the_broken_one(reading, layouts, tmp_path, monkeypatch):
-    features = copy.deepcopy(dict(reading.features))
-    for (tile, table), (wrong, right) in repair.TABLES.items():
-        assert features[tile].values[table] == right
-        features[tile].values[table] = wrong
-    broken = tmp_path / PLACE.name
-    broken.write_bytes(make_bit(write_features(features, layouts)))
-    with pytest.raises(PynqBnnError, match="is not the bitstream that this repairs"):
-        repair.repaired(broken)
-    monkeypatch.setattr(repair, "BROKEN", hashlib.sha256(broken.read_bytes()).hexdigest())
-    shutil.copy(PLACE.with_suffix(".json"), broken.with_suffix(".json"))
-    made = repair.repaired_overlay(broken, tmp_path / "repaired")
-    assert made.read_bytes() == PLACE.read_bytes()
-    assert check(made)["clock_mhz"] == pytest.approx(111.111, abs=1e-3)
 
 
 def test_a_set_bit_without_a_meaning_is_reported(layouts):

@@ -42,7 +42,7 @@ def main() -> int:
     about = check(place)
     config = Config(**about["config"])
     with _step(f"reading {place}"):
-        reading = read_circuit(place, about.get("data_on_clocks", ()))
+        reading = read_circuit(place)
         print(f"  {_counted(reading.netlist)}; no unknown bit, no floating input, one driver a node")
     if not reading.bitstream.checked:
         raise PynqBnnError(f"{place} carries no checksum, so the device would not notice a damaged download")

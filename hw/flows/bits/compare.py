@@ -27,6 +27,7 @@ from .netlist import Block, Net, Netlist, Table, reduced
 
 _SAMPLES = 128
 _CONSTANTS = {"0": 0, "1": 1}
+_XORCY = 0b0110
 # Pins of blocks that a netlist may leave open, and what the bits must give them then; others may read any constant.
 _IDLE = {"RSTRAMARSTRAM": "0", "RSTRAMB": "0", "RSTREGARSTREG": "0", "RSTREGB": "0"}
 _SHOWN = 8
@@ -74,13 +75,34 @@ class _Side:
             changed = False
             for output, table in list(waiting.items()):
                 init, nets, pins = reduced(table.init, tuple(map(self.net, table.inputs)), table.pins)
-                if not nets or (len(nets) == 1 and init == 0b10):
+                same = self._carry_made_again(init, nets, waiting)
+                if same is not None:
+                    self._alias[output] = same
+                    del waiting[output]
+                    changed = True
+                elif not nets or (len(nets) == 1 and init == 0b10):
                     self._alias[output] = nets[0] if nets else str(init & 1)
                     del waiting[output]
                     changed = True
                 else:
                     waiting[output] = Table(init, nets, output, table.place, pins)
         self.tables = waiting
+
+    def _carry_made_again(self, init: int, nets: tuple[Net, ...], tables: Mapping[int, Table]) -> Net | None:
+        """The net that an exclusive or of a and (a xor b) is, namely b.
+
+        Sum and carry of a bit share an output of a slice; where both are needed, place and route makes the carry again
+        from the next sum.
+        """
+        if init != _XORCY or len(nets) != 2:
+            return None
+        for first, second in (nets, nets[::-1]):
+            inner = tables.get(second) if isinstance(second, int) else None
+            if inner is not None and inner.init == _XORCY and len(inner.inputs) == 2:
+                pair = [self.net(net) for net in inner.inputs]
+                if first in pair:
+                    return pair[1 - pair.index(first)]
+        return None
 
     def _keep_visible(self) -> None:
         owner = {net: block for block in self.blocks for net in block.outputs.values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,8 @@ class Reading:
     netlist: Netlist
 
 
-def read_circuit(place: Path, data_on_clocks: Collection[str] = ()) -> Reading:
+def read_circuit(place: Path) -> Reading:
     """The circuit that the bits of ``place`` hold.
-
-    ``data_on_clocks`` names global buffers that may carry data (of bitstreams made before this was checked).
 
     Raises
     ------
@@ -42,29 +40,28 @@ def read_circuit(place: Path, data_on_clocks: Collection[str] = ()) -> Reading:
         that nothing drives; data run over clock resources.
     """
     device = load_device()
-    return circuit_of(read_bit(place, device.part), device, data_on_clocks)
+    return circuit_of(read_bit(place, device.part), device)
 
 
-def circuit_of(bitstream: Bitstream, device: Device, data_on_clocks: Collection[str] = ()) -> Reading:
+def circuit_of(bitstream: Bitstream, device: Device) -> Reading:
     """As :func:`read_circuit`, from frames."""
     layouts = Layouts(device)
     features, unknown = read_features(bitstream.frames, layouts)
     if unknown:
         raise PynqBnnError(f"{len(unknown)} bits that are set have no known meaning, the first in {unknown[0]}: the "
                            f"bitstream is damaged, or uses something that Project X-Ray does not describe")
-    return trace(bitstream, device, layouts, features, data_on_clocks)
+    return trace(bitstream, device, layouts, features)
 
 
-def trace(bitstream: Bitstream, device: Device, layouts: Layouts, features: Mapping[str, TileFeatures],
-          data_on_clocks: Collection[str] = ()) -> Reading:
+def trace(bitstream: Bitstream, device: Device, layouts: Layouts, features: Mapping[str, TileFeatures]) -> Reading:
     """From features on."""
     circuit = Circuit(device, layouts, features)
     netlist = Extraction(circuit).netlist
-    check_clocks(netlist, data_on_clocks)
+    check_clocks(netlist)
     return Reading(bitstream, features, circuit, netlist)
 
 
-def check_clocks(netlist: Netlist, allowed: Collection[str] = ()) -> None:
+def check_clocks(netlist: Netlist) -> None:
     """Global and row buffers must lead to clock pins alone.
 
     Raises
@@ -74,10 +71,6 @@ def check_clocks(netlist: Netlist, allowed: Collection[str] = ()) -> None:
     """
     buffers = {block.outputs["O"]: block for block in netlist.blocks if block.kind in _BUFFERS}
     for net, place, pin in fanout(netlist):
-        buffer = buffers.get(net)
-        if buffer is None or pin in _CLOCK_PINS:
-            continue
-        first = buffers.get(int(buffer.inputs["I"]), buffer) if isinstance(buffer.inputs["I"], int) else buffer
-        if first.place not in allowed:
-            raise PynqBnnError(f"data run over clock resources: the buffer {first.place} leads to {place}, pin {pin}, "
-                               f"which is no clock input")
+        if net in buffers and pin not in _CLOCK_PINS:
+            raise PynqBnnError(f"data run over clock resources: the buffer {buffers[net].place} leads to {place}, pin "
+                               f"{pin}, which is no clock input")
