@@ -14,7 +14,10 @@ const char* kIndexed[] = {"0", "1", "2", "3"};
 
 std::string indexed(const char* port, int index) { return port + std::string(kIndexed[index]); }
 
-bool is_lut(const Cell& cell) { return cell.type == "INV" || cell.type.compare(0, 3, "LUT") == 0; }
+bool is_lut(const Cell& cell) {
+    return cell.type == "INV" ||
+           (cell.type.size() == 4 && cell.type.compare(0, 3, "LUT") == 0 && cell.type[3] >= '1' && cell.type[3] <= '6');
+}
 bool is_ff(const Cell& cell) {
     return cell.type == "FDRE" || cell.type == "FDSE" || cell.type == "FDCE" || cell.type == "FDPE";
 }

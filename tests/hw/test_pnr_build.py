@@ -1,6 +1,7 @@
 """Place and route as a whole: what its features make of the device is the netlist again, read back from the bits."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def program(tmp_path_factory):
     device = folder / "whole.bin"
     export(device)
 
-    def run(cells, place, **options):
+    def run(cells, place, /, **options):
         words = {"device": device, "cells": cells, "features": place / "features", "report": place / "report"} | options
         return subprocess.run([folder / "pnr", *(str(word) for name, value in words.items()
                                                  for word in (f"--{name}", value))],
@@ -70,15 +71,15 @@ def test_the_same_seed_gives_the_same_features(program, tmp_path):
     results = []
     for name, seed in (("first", 5), ("again", 5), ("other", 6)):
         (tmp_path / name).mkdir()
-        assert program(tmp_path / "cells", tmp_path / name, seed=seed, effort=0.2).returncode == 0
+        assert program(tmp_path / "cells", tmp_path / name, seed=seed, effort=0.05).returncode == 0
         results.append((tmp_path / name / "features").read_bytes())
     assert results[0] == results[1]
     assert results[0] != results[2]
 
 
 @pytest.mark.parametrize(("cells", "message"), [
-    ("cell LUT9 strange\nparam INIT 0x1\nout O 2\n", "line 4: .*is no line|strange is a LUT9"),
-    ("cell MMCME2_ADV clocks\nin CLKIN1 2\n", "clocks is a MMCME2_ADV, which this program cannot place"),
+    ("cell LUT9 strange\nparam INIT 0x1\nout O 2\n", "strange is a LUT9, which this program cannot place"),
+    ("cell MMCME2_ADV clocks\nout CLKOUT0 2\n", "clocks is a MMCME2_ADV, which this program cannot place"),
     ("cell LUT1 a\nthis is no line\n", 'line 2: "this is no line" is no line of a netlist'),
     ("cell LUT1 a\nout O 2\ncell LUT1 b\nout O 2\n", "two drivers on one net"),
     ("cell FDRE a\nin D 7\nin C 1\n", "nothing drives the net at a"),
@@ -88,7 +89,6 @@ def test_a_bad_netlist_is_named(program, tmp_path, cells, message):
     done = program(tmp_path / "cells", tmp_path)
     assert done.returncode == 1
     assert not (tmp_path / "features").exists()
-    import re
     assert re.search(message, done.stderr), done.stderr
 
 
