@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pynq_bnn.errors import PynqBnnError
 
 from .circuit import Circuit, SiteInstance, site_instances
-from .netlist import Block, Net, Netlist, Table, reduced, vector_name, working_pins
+from .netlist import MUX, MUXCY, XORCY, Block, Net, Netlist, Table, reduced, vector_name, working_pins
 
 LETTERS = "ABCD"
 _FLOATING = "x"
@@ -28,7 +28,6 @@ _DSP_REGISTERS = ("ADREG", "ALUMODEREG", "CARRYINREG", "CARRYINSELREG", "CREG", 
                   "OPMODEREG", "PREG")
 # The width of both halves of a block RAM together, by that of one.
 _PAIR_WIDTH = {1: 2, 2: 4, 4: 9, 9: 18, 18: 36}
-_MUXCY, _XORCY, _MUX = 0xCA, 0x6, 0xCA  # of (lower, upper, select) and of two
 
 
 class Extraction:
@@ -383,7 +382,7 @@ class Slice:
         def make() -> None:
             first, second = ((self._wide(lower), self._wide(upper)) if letter == "B"
                              else (self._sixth(lower), self._sixth(upper)))
-            self._all.table(_MUX, (first, second, self._pin(f"{letter}X")), ("", "", f"{letter}X"),
+            self._all.table(MUX, (first, second, self._pin(f"{letter}X")), ("", "", f"{letter}X"),
                             self._all._net(self.name, f"{letter}F"), f"{self.name}.{letter}F")
 
         return self._all._needed(self.name, f"{letter}F", make=make)
@@ -400,7 +399,7 @@ class Slice:
             letter = LETTERS[number]
             before = self._carry(number - 1) if number else self._carry_in()
             data = self._fifth(letter) if self._has(f"CARRY4.{letter}CY0") else self._pin(f"{letter}X")
-            self._all.table(_MUXCY, (data, before, self._sixth(letter)), (f"{letter}X", "CIN", ""),
+            self._all.table(MUXCY, (data, before, self._sixth(letter)), (f"{letter}X", "CIN", ""),
                             self._all._net(self.name, f"{letter}CY"), f"{self.name}.{letter}CY")
 
         return self._all._needed(self.name, f"{LETTERS[number]}CY", make=make)
@@ -408,7 +407,7 @@ class Slice:
     def _sum(self, number: int) -> int:
         def make() -> None:
             before = self._carry(number - 1) if number else self._carry_in()
-            self._all.table(_XORCY, (self._sixth(LETTERS[number]), before), ("", "CIN"),
+            self._all.table(XORCY, (self._sixth(LETTERS[number]), before), ("", "CIN"),
                             self._all._net(self.name, f"{LETTERS[number]}XOR"), f"{self.name}.{LETTERS[number]}XOR")
 
         return self._all._needed(self.name, f"{LETTERS[number]}XOR", make=make)

@@ -23,11 +23,10 @@ import numpy as np
 
 from pynq_bnn.errors import PynqBnnError
 
-from .netlist import Block, Net, Netlist, Table, reduced
+from .netlist import XORCY, Block, Net, Netlist, Table, reduced
 
 _SAMPLES = 128
 _CONSTANTS = {"0": 0, "1": 1}
-_XORCY = 0b0110
 # Pins of blocks that a netlist may leave open, and what the bits must give them then; others may read any constant.
 _IDLE = {"RSTRAMARSTRAM": "0", "RSTRAMB": "0", "RSTREGARSTREG": "0", "RSTREGB": "0"}
 _SHOWN = 8
@@ -94,11 +93,11 @@ class _Side:
         Sum and carry of a bit share an output of a slice; where both are needed, place and route makes the carry again
         from the next sum.
         """
-        if init != _XORCY or len(nets) != 2:
+        if init != XORCY or len(nets) != 2:
             return None
         for first, second in (nets, nets[::-1]):
             inner = tables.get(second) if isinstance(second, int) else None
-            if inner is not None and inner.init == _XORCY and len(inner.inputs) == 2:
+            if inner is not None and inner.init == XORCY and len(inner.inputs) == 2:
                 pair = [self.net(net) for net in inner.inputs]
                 if first in pair:
                     return pair[1 - pair.index(first)]

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 Net = int | str
+# Tables of the multiplexers (lower, upper, select) and of the sum of a carry chain.
+MUX = MUXCY = 0xCA
+XORCY = 0b0110
 
 
 @dataclass(frozen=True)

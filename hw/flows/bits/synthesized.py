@@ -10,8 +10,7 @@ from typing import Any
 from flows.netlist import TOP
 from pynq_bnn.errors import PynqBnnError
 
-from .cells import _MUX, _MUXCY, _XORCY
-from .netlist import Block, Net, Netlist, Table, reduced, working_pins
+from .netlist import MUX, MUXCY, XORCY, Block, Net, Netlist, Table, reduced, working_pins
 
 _FLIP_FLOPS = {"FDRE": ("R", 1, 0), "FDSE": ("S", 1, 1), "FDCE": ("CLR", 0, 0), "FDPE": ("PRE", 0, 1)}
 _ANY = -1  # an initial value that the netlist leaves open
@@ -56,7 +55,7 @@ class _Reader:
         elif kind in ("RAM32M", "RAM64M"):
             self._memory(name, kind, ports, parameters)
         elif kind in ("MUXF7", "MUXF8"):
-            self._put(_MUX, (ports["I0"][0], ports["I1"][0], ports["S"][0]), ports["O"][0], name)
+            self._put(MUX, (ports["I0"][0], ports["I1"][0], ports["S"][0]), ports["O"][0], name)
         elif kind == "SRL16E":
             pins = {pin: bits[0] for pin, bits in ports.items() if pin != "Q"}
             pins["WE"] = pins.pop("CE")
@@ -95,7 +94,7 @@ class _Reader:
         before = first.pop()
         for number in range(4):
             select, data = ports["S"][number], ports["DI"][number]
-            for port, init, inputs in (("O", _XORCY, (select, before)), ("CO", _MUXCY, (data, before, select))):
+            for port, init, inputs in (("O", XORCY, (select, before)), ("CO", MUXCY, (data, before, select))):
                 bits = ports.get(port, [])
                 if number < len(bits):
                     self._put(init, inputs, bits[number], f"{name}.{port}{number}")
@@ -103,7 +102,7 @@ class _Reader:
                 before = ports["CO"][number]
             elif number < 3:
                 self._next += 1
-                self._put(_MUXCY, (data, before, select), self._next, f"{name}.CO{number}")
+                self._put(MUXCY, (data, before, select), self._next, f"{name}.CO{number}")
                 before = self._next
 
     def _flip_flop(self, name: str, kind: str, ports: Mapping[str, list[Net]], parameters: Mapping[str, str]) -> None:
@@ -142,10 +141,7 @@ def _pins(ports: Mapping[str, list[Net]], ways: Mapping[str, str], way: str) -> 
     for port, bits in ports.items():
         if ways[port] == way:
             for number, bit in enumerate(bits):
-                yield (port if len(bits) == 1 and port not in _ONE_BIT_VECTORS else f"{port}{number}"), bit
-
-
-_ONE_BIT_VECTORS: frozenset[str] = frozenset()
+                yield (port if len(bits) == 1 else f"{port}{number}"), bit
 
 
 def _ram_settings(parameters: Mapping[str, str]) -> dict[str, int | str]:
