@@ -21,8 +21,9 @@ from .overlay import OverlayBackend, RunOptions
 if TYPE_CHECKING:
     from ..simulation.pynq_device import SimulatedDevice
 
-# Between two looks at which stage is at work; a prime, so that no loop of the core keeps step with it.
-_SAMPLE_CYCLES = 23
+# Between two looks at which stage is at work: primes, so that no loop of the core keeps step with them. A short run is
+# looked at more often, since a look is wrong by up to a step wherever the stage changes.
+_SAMPLE_CYCLES, _SHORT_SAMPLE_CYCLES, _SHORT_RUN = 23, 3, 100_000
 # They end at this many times the prediction, and some more; the driver then tells of a run that hangs.
 _PATIENCE, _PATIENCE_CYCLES = 8, 100_000
 
@@ -99,18 +100,20 @@ class RtlBackend(OverlayBackend):
         """
         program, resident, seen = plan.programs[number], self._open, {}
         data = np.random.default_rng(self.simulation.seed).integers(0, 1 << 64, (images, program.in_words), np.uint64)
-        limit = int(_PATIENCE * plan.cost(images).cycles) + _PATIENCE_CYCLES
+        predicted = plan.cost(images).cycles
+        limit = int(_PATIENCE * predicted) + _PATIENCE_CYCLES
+        step = _SHORT_SAMPLE_CYCLES if predicted < _SHORT_RUN else _SAMPLE_CYCLES
         earlier = len(resident.last_counters)
-        resident.run_program(program, data, partial(self._watch, seen, limit))
+        resident.run_program(program, data, partial(self._watch, seen, limit, step))
         first, *rest = resident.last_counters[earlier:]
         return sum(rest, first), seen
 
-    def _watch(self, seen: dict[int, float], limit: int) -> None:
+    def _watch(self, seen: dict[int, float], limit: int, step: int) -> None:
         """Let the core run to the end of its program and sum up the cycles of each stage."""
         core = self._device.core
         end, before, last = core.cycles + limit, core.cycles, 0
         while not core.irq and core.cycles < end:
-            core.run(_SAMPLE_CYCLES, until_irq=True)
+            core.run(step, until_irq=True)
             stage = core.read(OFFSETS["STATUS"]) >> 16 & 0xFF
             passed = core.cycles - before
             for part in (last, stage):  # half each where it has changed in between

@@ -12,8 +12,9 @@ from ..program.batch import Counters
 from ..program.schedule import Program, Schedule, schedule
 from ..program.stages import ceil_div, computed_macs
 
-# Full groups simulated of a long batch; the groups in its middle all take the same time.
-GROUPS = 3
+# Full groups simulated of a long batch, at least, and as many more as this many cycles hold: the groups in its middle
+# all take the same time, but where one layer ends and the next begins is seen only to some ten cycles.
+GROUPS, SIMULATED_CYCLES = 3, 100_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def bench(network: Network, batch: int, simulation: Simulation | None = None) ->
     """Measure a batch and a single image.
 
     Of a long batch only a few groups are simulated: with T(g) the cycles of g full groups and the rest, a batch of G
-    takes T(3) + (G − 3)·(T(3) − T(2)).
+    takes T(n) + (G − n)·(T(n) − T(2)) / (n − 2), where n is 3, or more of a fast network.
 
     Raises
     ------
@@ -98,13 +99,15 @@ def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tu
     capacity = plan.config.lanes * plan.programs[number].layout.slots
     groups = ceil_div(batch, capacity) - 1
     rest = batch - groups * capacity
-    if groups <= GROUPS:
+    simulated = max(GROUPS, int(SIMULATED_CYCLES * groups / plan.cost(batch).cycles))
+    if groups <= simulated:
         return backend.profile(plan, batch, number)
-    long, many = backend.profile(plan, GROUPS * capacity + rest, number)
+    long, many = backend.profile(plan, simulated * capacity + rest, number)
     short, few = backend.profile(plan, (GROUPS - 1) * capacity + rest, number)
-    values = (b + (groups - GROUPS) * (b - a) for a, b in zip(short.values, long.values))
+    more = (groups - simulated) / (simulated - GROUPS + 1)
+    values = (round(b + more * (b - a)) for a, b in zip(short.values, long.values))
     # The start of a run, which waits for the first images, is a smaller part of the whole batch than of a few groups.
-    seen = {stage: b + (groups - GROUPS) * (b - few.get(stage, 0.0)) for stage, b in many.items()}
+    seen = {stage: b + more * (b - few.get(stage, 0.0)) for stage, b in many.items()}
     return Counters(*values), seen
 
 

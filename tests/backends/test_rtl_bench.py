@@ -61,7 +61,7 @@ ODD = Topology("odd", "", 11, 11, 3, 8, (Conv(64), Conv(256), Conv(64, kernel=2,
 
 def test_cycles_of_layers_estimated_from_a_few_groups_are_those_of_the_whole_and_use_no_more_than_the_array():
     network, simulation = untrained_network(ODD), Simulation(slots=1)
-    batch = 8 * 12  # twelve groups
+    batch = 8 * 40  # forty groups, of which some sixteen are simulated
     answer = bench(network, batch, simulation)
     with RtlBackend(network, simulation) as backend:
         plan = schedule(network, simulation.config, batch, slots=1)
