@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pynq_bnn.network import BinConv, BinFc, FpConv, Golden, InputSpec, Network, OutputSpec, one_bit_codes, signed_codes
+from pynq_bnn.network import (
+    BinConv,
+    BinFc,
+    ByteCodes,
+    FpConv,
+    Golden,
+    InputSpec,
+    Network,
+    OutputSpec,
+    Scores,
+    one_bit_codes,
+    signed_codes,
+)
 from pynq_bnn.network.spec import FITS
 
 
@@ -21,8 +33,8 @@ def _random_network(seed: int) -> Network:
     height, width = (int(side) for side in rng.integers(6, 12, 2))
     codes = one_bit_codes(int(rng.integers(1, 256))) if bits == 1 else signed_codes()
     if bits == 8 and rng.random() < 0.3:
-        codes = rng.integers(0, 256, 256)
-    spec = InputSpec(height, width, channels, codes, bits, str(rng.choice(FITS)),
+        codes = ByteCodes(rng.integers(0, 256, 256))
+    spec = InputSpec(height, width, channels, codes, str(rng.choice(FITS)),
                      int(rng.integers(0, 256)))
     layers, shape = [], spec.shape
     for number in range(int(rng.integers(0, 3))):
@@ -31,7 +43,7 @@ def _random_network(seed: int) -> Network:
     for last in (False, True):
         fan_in, units = int(np.prod(shape)), int(rng.integers(1, 12))
         weights = rng.integers(0, 2, (units, fan_in), dtype=np.uint8)
-        layers.append(BinFc(weights) if last else BinFc(weights, *_random_thresholds(rng, units, fan_in)))
+        layers.append(Scores(weights) if last else BinFc(weights, *_random_thresholds(rng, units, fan_in)))
         shape = (1, 1, units)
     output = _random_output(rng, shape[2])
     golden = None

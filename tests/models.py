@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pynq_bnn.train.model import BinaryChain
+from pynq_bnn.compile.compiler import positive
+from pynq_bnn.model.binary import BinaryChain
+from pynq_bnn.network.folding import Folded, find_thresholds
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 
@@ -36,6 +38,13 @@ def _set(norm, gamma, beta, mean, variance) -> None:
         for tensor, values in ((norm.weight, gamma), (norm.bias, beta), (norm.running_mean, mean),
                                (norm.running_var, variance)):
             tensor.copy_(torch.from_numpy(np.asarray(values)))
+
+
+def fold_block(block: torch.nn.Module, shape: tuple[int, ...], bound: int) -> Folded:
+    """Thresholds of a hidden block of the model; see :func:`pynq_bnn.compile.compiler.positive`."""
+    row = block.row
+    pools_first = isinstance(row, Conv) and row.pool > 1 and row.order == "pool-sign"
+    return find_thresholds(positive(block, shape, bound), bound, shape[0], pools_first)
 
 
 def random_topology(seed: int) -> Topology:

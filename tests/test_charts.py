@@ -84,7 +84,7 @@ def test_the_memory_chart_gives_each_map_the_area_of_its_words(network):
 
 
 def test_maps_that_differ_are_counted_in_red(network, profile):
-    channels = [layer.channels_out for layer in network.layers]
+    channels = [layer.outputs for layer in network.layers]
     assert reds(charts.maps_chart({"cpu": profile, "other": profile}, channels)) == 0
     states = profile[2].states.copy()
     states[0, 0, 0, 0] ^= 1

@@ -106,7 +106,7 @@ def test_train_says_what_it_read_what_it_left_out_and_whether_the_accelerator_ta
 def test_digits_and_traffic_signs_are_not_mirrored_unless_asked_for():
     from pynq_bnn.cli import build_parser
     from pynq_bnn.commands.making import _config
-    from pynq_bnn.zoo.tables import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
+    from pynq_bnn.data.classes import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
 
     for flags, expected in (([], [True, False, False, True]), (["--flip"], [True] * 4), (["--no-flip"], [False] * 4)):
         arguments = build_parser().parse_args(["train", "cnv-cifar10", "--data", "x", "--out", "y", *flags])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pynq_bnn.backends import CpuBackend
-from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, signed_codes
+from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
 from pynq_bnn.program.batch import OFFSETS, check_status, start
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.pack import pack_images, pack_program, unpack_map, unpack_scores
@@ -36,7 +36,7 @@ def small_network(seed: int) -> Network:
 
     layers = (FpConv(bits(8, 3, 3, 3), *thresholds(8, 900), padding=1),
               BinConv(bits(20, 3, 3, 8), *thresholds(20, 12), padding=1, pool=2),
-              BinFc(bits(24, 180), *thresholds(24, 20)), BinFc(bits(5, 24)))
+              BinFc(bits(24, 180), *thresholds(24, 20)), Scores(bits(5, 24)))
     names = tuple(f"class {n}" for n in range(5))
     return Network(f"small-{seed}", InputSpec(6, 6, 3, signed_codes()), layers,
                    OutputSpec(names, np.ones(5, np.float32), np.zeros(5, np.float32)))
@@ -62,7 +62,7 @@ def begin(core: SimulatedCore, network: Network, config: Config, program, images
 def scores(core: SimulatedCore, network: Network, config: Config, pixels: np.ndarray) -> np.ndarray:
     """The network's scores; every program must end with an interrupt."""
     data = pack_images(network, pixels)
-    shapes = [layer.output_shape(shape) for layer, shape in network.walk()]
+    shapes = [node.output.shape for node in network.nodes]
     for program in schedule(network, config, len(pixels)).programs:
         assert not core.irq
         results = begin(core, network, config, program, data)

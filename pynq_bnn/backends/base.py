@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import BackendError
-from ..network import Network
+from ..network import LayerNode, Network
+from ..network.graph import PICTURE
 
 T = TypeVar("T")
 
@@ -46,6 +47,17 @@ class Stopwatch:
             finally:
                 self.seconds += time.perf_counter() - began
             yield item
+
+
+def run_nodes(network: Network, picture: np.ndarray,
+              step: Callable[[LayerNode, np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
+    """What leaves each node in turn, by ``step`` of the node and the map it reads; a map is kept until its last use."""
+    maps = {PICTURE: picture}
+    for node, unused in zip(network.nodes, network.unused_after):
+        maps[node.index] = state = step(node, maps[node.source])
+        for index in unused:
+            del maps[index]
+        yield state
 
 
 class Backend(ABC):

@@ -75,7 +75,7 @@ class OverlayBackend(Backend):
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         self.check_pixels(pixels)
         if not len(pixels):
-            return np.zeros((0, self.network.layers[-1].channels_out), np.int32)
+            return np.zeros((0, self.network.layers[-1].outputs), np.int32)
         began, resident = time.perf_counter(), self._open
         scores = resident.scores(pixels)
         compute = resident.seconds
@@ -100,7 +100,7 @@ class OverlayBackend(Backend):
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
         """See :class:`Backend`: each layer is a program of its own, so every map passes through memory."""
         self.check_pixels(pixels)
-        shapes = [layer.output_shape(shape) for layer, shape in self.network.walk()]
+        shapes = [node.output.shape for node in self.network.nodes]
         for program, words in self._open.layers(pixels):
             yield unpack_scores(words, program.classes) if program.classes else unpack_map(words, shapes[program.last])
 

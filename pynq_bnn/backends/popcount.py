@@ -7,15 +7,22 @@ layer). Courbariaux et al. 2016, section 3: dot = 2·popcount(XNOR) − length, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
-from ..network import BinFc, Network
-from ..network.layers import Layer
-from .base import Backend, BackendTime
+from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
+from ..network.handlers import Handlers
+from ..network.layers import LAYER_KINDS
+from .base import Backend, BackendTime, run_nodes
 
 _BLOCK_WORDS = 1 << 20
+# An image's map, (H, W, C) values, to the inputs of every window and which of them count; see _conv_windows.
+_Windows = Callable[[LayerNode, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_WINDOWS: Handlers[_Windows] = Handlers("windows of the popcount engine", LAYER_KINDS)
+# Sums of all images, (N, H', W', out) int32, to bits (N, H, W, out) uint8 or to scores.
+_ENDS: Handlers[Callable[[LayerNode, np.ndarray], np.ndarray]] = Handlers("ends of the popcount engine", LAYER_KINDS)
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
 
 
@@ -33,7 +40,7 @@ class PopcountBackend(Backend):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self._rows = [_words(layer.weights.reshape(layer.channels_out, -1)) for layer in network.layers]
+        self._rows = [_words(layer.weights.reshape(layer.outputs, -1)) for layer in network.layers]
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
@@ -43,36 +50,54 @@ class PopcountBackend(Backend):
 
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
         self.check_pixels(pixels)
-        spec = self.network.input
-        state = spec.encode(pixels) if spec.bits == 8 else (spec.encode(pixels) > 0).astype(np.uint8)
-        for number, (layer, shape) in enumerate(self.network.walk()):
-            sums = _plane_sums if number == 0 and spec.bits == 8 else _xnor_sums
-            acc = np.empty((len(state), *layer.conv_shape(shape)), np.int32)
-            for image, values in enumerate(state):
-                acc[image] = sums(*_windows(layer, values), self._rows[number], spec.signed)
-            if layer.thresholds is None:
-                yield acc.reshape(len(acc), layer.channels_out)
-                return
-            state = _or_pool((acc >= layer.thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
-            yield np.packbits(state, axis=-1, bitorder="little")
+        encoding = self.network.input.encoding
+        values = encoding.encode(pixels)
+        picture = values if encoding.bits == 8 else (values > 0).astype(np.uint8)
+        for node, state in zip(self.network.nodes, run_nodes(self.network, picture, self._step)):
+            yield state if isinstance(node.layer, Scores) else np.packbits(state, axis=-1, bitorder="little")
+
+    def _step(self, node: LayerNode, state: np.ndarray) -> np.ndarray:
+        """(N, H, W, C) values to (N, H, W, out) bits, or to scores."""
+        sums, rows = _xnor_sums, self._rows[node.index]
+        if node.input.bits == 8:
+            sums = partial(_plane_sums, signed=self.network.input.encoding.signed)
+        acc = np.empty((len(state), *node.sums), np.int32)
+        for image, values in enumerate(state):
+            acc[image] = sums(*_WINDOWS[node.layer](node, values), rows)
+        return _ENDS[node.layer](node, acc)
 
 
-def _windows(layer: Layer, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@_WINDOWS.for_(BinFc, Scores)
+def _dense_windows(node: LayerNode, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = state.reshape(1, 1, -1)
+    return flat, np.ones_like(flat, np.uint8)
+
+
+@_WINDOWS.for_(FpConv, BinConv)
+def _conv_windows(node: LayerNode, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(H', W', fan-in) inputs of every window and which of them count (all but taps padded with nothing)."""
-    if isinstance(layer, BinFc):
-        flat = state.reshape(1, 1, -1)
-        return flat, np.ones_like(flat, np.uint8)
+    layer, (h, w, _) = node.layer, node.sums
     side = (layer.padding, layer.padding)
     fill = 1 if layer.pad_value == "one" else 0
     padded = np.pad(state, (side, side, (0, 0)), constant_values=fill)
     valid = np.pad(np.ones(state.shape, np.uint8), (side, side, (0, 0)), constant_values=fill)
-    h, w, _ = layer.conv_shape(state.shape)
     gathered = []
     for array in (padded, valid):
         taps = [array[ky:ky + (h - 1) * layer.stride + 1:layer.stride, kx:kx + (w - 1) * layer.stride + 1:layer.stride]
                 for ky in range(layer.kernel) for kx in range(layer.kernel)]
         gathered.append(np.concatenate(taps, axis=2))
     return gathered[0], gathered[1]
+
+
+@_ENDS.for_(FpConv, BinConv, BinFc)
+def _bits(node: LayerNode, acc: np.ndarray) -> np.ndarray:
+    layer = node.layer
+    return _or_pool((acc >= layer.thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
+
+
+@_ENDS.for_(Scores)
+def _scores(node: LayerNode, acc: np.ndarray) -> np.ndarray:
+    return acc.reshape(len(acc), node.layer.outputs)
 
 
 def _words(bits: np.ndarray) -> np.ndarray:
@@ -93,7 +118,7 @@ def _matches(inputs: np.ndarray, rows: np.ndarray, combine) -> np.ndarray:
     return result
 
 
-def _xnor_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed: bool) -> np.ndarray:
+def _xnor_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """dot = valid − 2·popcount(XOR over the valid inputs)."""
     shape = windows.shape[:2]
     inputs, mask = (_words(a).reshape(-1, rows.shape[1]) for a in (windows, valid))

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..network import Network
 from ..program.batch import Counters
 from ..program.config import Config
 from ..program.predict import batch_cost
 from ..program.schedule import schedule
-from ..program.stages import computed_macs
 from .base import Backend
 from .overlay import OverlayBackend
 
@@ -53,7 +51,8 @@ def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
     network, counted = backend.network, isinstance(backend, OverlayBackend)
     config = backend.config if counted else Config()
     plan = schedule(network, config, len(pixels), cuts=tuple(range(len(network.layers) - 1)))
-    macs, profiles, seen = _macs(network), [], 0
+    profiles: list[LayerProfile] = []
+    seen = 0
     for number, (program, states) in enumerate(zip(plan.programs, backend.states(pixels))):
         words = program.in_words, program.out_words
         predicted = batch_cost(program.stages, program.layout, config, len(pixels), words).cycles
@@ -63,10 +62,7 @@ def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
             counters, seen = sum(rest, first), len(backend.last_counters)
         work = sum(stage.work for stage in program.stages) * len(pixels)
         cycles = counters.cycles if counters else predicted
-        profiles.append(LayerProfile(number, network.layers[number].kind, macs[number], states, predicted, counters,
+        node = network.nodes[number]
+        profiles.append(LayerProfile(number, node.layer.kind, node.pooled_macs, states, predicted, counters,
                                      work / cycles / config.bit_ops))
     return profiles
-
-
-def _macs(network: Network) -> list[int]:
-    return [computed_macs(layer, shape) for layer, shape in network.walk()]

@@ -91,7 +91,7 @@ def _first_difference(backend: Backend, reference: Backend, pixels: np.ndarray) 
     layers = backend.network.layers
     for number, (expected, found) in enumerate(zip(reference.states(pixels), backend.states(pixels))):
         if number < len(layers) - 1:
-            expected, found = (np.unpackbits(packed, axis=-1, bitorder="little")[..., :layers[number].channels_out]
+            expected, found = (np.unpackbits(packed, axis=-1, bitorder="little")[..., :layers[number].outputs]
                                for packed in (expected, found))
         difference = _difference(number, expected, found)
         if difference is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..network import Network
+from ..network import LayerNode, Network
 from ..network.checks import one_line
+from ..network.graph import Node
 from ..program.fits import accelerator_refusal
 from ..zoo import TOPOLOGIES, find_network, shipped
 
@@ -37,23 +37,26 @@ def networks(arguments: argparse.Namespace) -> int:
 
 def _topology_row(name: str) -> dict[str, Any]:
     topology = TOPOLOGIES[name]
-    table = topology.layer_table()
+    nodes = topology.nodes()
     return {"title": topology.title, "input": list(topology.input_shape), "input_bits": topology.input_bits,
-            "layers": len(table), "weight_bits": sum(row.weight_bits for row in table),
-            "macs": sum(row.macs for row in table), "largest_map_bits": max(row.map_bits for row in table[:-1])}
+            **_sizes(nodes)}
 
 
 def _network_row(network: Network) -> dict[str, Any]:
-    maps = [int(np.prod(layer.output_shape(shape))) for layer, shape in network.walk()]
     return {"title": network.provenance.get("topology", ""), "input": list(network.input.shape),
-            "input_bits": network.input.bits, "layers": len(network.layers), "weight_bits": network.weight_bits,
-            "macs": network.macs, "largest_map_bits": max(maps[:-1], default=0)}
+            "input_bits": network.input.bits, **_sizes(network.nodes)}
+
+
+def _sizes(nodes: Sequence[Node[Any]]) -> dict[str, int]:
+    return {"layers": len(nodes), "weight_bits": sum(node.weight_bits for node in nodes),
+            "macs": sum(node.macs for node in nodes),
+            "largest_map_bits": max((node.output.values for node in nodes[:-1]), default=0)}
 
 
 def info(arguments: argparse.Namespace) -> int:
     """Describe a network: input, layers, classes, provenance."""
     network = find_network(arguments.network)
-    layers = [_layer_row(network, number) for number in range(len(network.layers))]
+    layers = [_layer_row(node) for node in network.nodes]
     refusal = accelerator_refusal(network)
     if arguments.json:
         print(json.dumps({"name": network.name, **_network_row(network), "classes": list(network.output.classes),
@@ -77,13 +80,9 @@ def info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _layer_row(network: Network, number: int) -> dict[str, Any]:
-    layer, shape = list(network.walk())[number]
-    if layer.kind == "bin_fc":
-        what = f"{layer.fan_in} inputs"
-    else:
-        what = f"{layer.kernel}×{layer.kernel}×{shape[2]} stride {layer.stride}"
-        what += f" pad {layer.padding} ({layer.pad_value})" if layer.padding else ""
-        what += f" pool {layer.pool}" if layer.pool > 1 else ""
-    return {"number": number, "type": layer.kind, "what": what,
-            "output": "×".join(map(str, layer.output_shape(shape))), "weight_bits": layer.weights.size}
+def _layer_row(node: LayerNode) -> dict[str, Any]:
+    what = node.layer.describe(node.input.shape)
+    if node.source != node.index - 1:
+        what += f" of map {node.source}"
+    return {"number": node.index, "type": node.layer.kind, "what": what,
+            "output": "×".join(map(str, node.output.shape)), "weight_bits": node.weight_bits}

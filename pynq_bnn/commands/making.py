@@ -11,17 +11,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..data.classes import DIGITS, GTSRB_CLASSES
 from ..data.datasets import load_dataset
 from ..errors import OutputError, TrainError, first_line
 from ..files import is_file
 from ..interop import import_folder
 from ..network import Network, save_network, write_network
+from ..network.topology import Topology, widened
 from ..program.fits import accelerator_refusal
 from ..progress import progress
 from ..train.config import GRADIENTS, LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig
 from ..zoo import find_topology
-from ..zoo.tables import DIGITS, GTSRB_CLASSES
-from ..zoo.topology import Topology, widened
 from ..zoo.untrained import untrained_network
 
 log = logging.getLogger(__name__)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import brevitas
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..backends.cpu import CpuBackend
 from ..errors import NetworkError, TrainError
-from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec
+from ..model.binary import BinaryChain
+from ..model.shift_norm import affine
+from ..network import Golden, InputSpec, Network, OutputSpec
+from ..network.folding import Positive, Unfolded, fold_network
+from ..network.topology import RowNode
 from ..train.checkpoint import input_spec, load_checkpoint, restore_model
-from ..train.model import BinaryChain, ConvBlock
 from ..version import __version__
-from ..zoo.topology import Topology
-from .fold import fold_block, fold_head
 
 CHECK_IMAGES = 16
 
@@ -41,42 +43,72 @@ def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | Non
                          " pynq-bnn train as --teacher")
     try:
         spec = input_spec(topology, fit or state.get("fit"))
-        network = pack_model(model, topology, spec, tuple(state["classes"]), name=name or topology.name,
+        network = pack_model(model, spec, tuple(state["classes"]), name=name or topology.name,
                              temperature=float(state.get("temperature", 1.0)), provenance=_provenance(state))
     except NetworkError as error:
         raise TrainError(f"{path}: {error}") from None
     return with_golden(network, model)
 
 
-def pack_model(model: BinaryChain, topology: Topology, spec: InputSpec, classes: tuple[str, ...], *, name: str,
+def pack_model(model: BinaryChain, spec: InputSpec, classes: tuple[str, ...], *, name: str,
                temperature: float = 1.0, provenance: dict[str, Any] | None = None) -> Network:
     """The folded network of a model in eval mode, without a golden image."""
-    shape, layers = spec.shape, []
-    bound = spec.largest_code
-    for block in model.blocks:
-        layer = _pack_block(block, shape, bound, first_8_bit=not layers and spec.bits == 8)
-        shape, bound = layer.output_shape(shape), 1
-        layers.append(layer)
-    layers.append(BinFc(_bits(model.head.fc)))
+    hidden = [Unfolded(block.row, _bits(block.binary), partial(_positive, block)) for block in model.blocks]
     scale, offset = fold_head(model.head.norm)
-    return Network(name, spec, tuple(layers), OutputSpec(classes, scale, offset, temperature), provenance or {})
+    return fold_network(name, spec, hidden, _bits(model.head.binary), OutputSpec(classes, scale, offset, temperature),
+                        provenance)
 
 
-def _pack_block(block: nn.Module, shape: tuple[int, int, int], largest: int, first_8_bit: bool) -> Layer:
-    weights = _bits(block.conv if isinstance(block, ConvBlock) else block.fc)
-    zeros = np.zeros(len(weights), np.int32)
-    if isinstance(block, ConvBlock):
-        row = block.row
-        kind, extra = (FpConv, {}) if first_8_bit else (BinConv, {"pad_value": row.pad_value})
-        layer = kind(weights, zeros, zeros.astype(bool), row.stride, row.padding, row.pool, **extra)
-        h, w, c = (layer.output_shape if row.order == "pool-sign" else layer.conv_shape)(shape)
-        seen = (c, h, w)
-    else:
-        layer = BinFc(weights, zeros, zeros.astype(bool))
-        seen = (layer.channels_out,)
-    folded = fold_block(block, seen, layer.fan_in * largest)
-    weights = weights ^ folded.flip.reshape(-1, *(1 for _ in weights.shape[1:]))
-    return replace(layer, weights=weights, thresholds=folded.thresholds, invert=folded.invert)
+def _positive(block: nn.Module, node: RowNode) -> Positive:
+    height, width, channels = node.output.shape if _pools_first(node) else node.sums
+    return positive(block, (channels,) if node.layer.dense else (channels, height, width), node.bound)
+
+
+def positive(block: nn.Module, shape: tuple[int, ...], bound: int) -> Positive:
+    """Whether the activation of ``block``, in eval mode, is +1 for a sum of each channel.
+
+    The block's own float32 operations, on a sample of the shape in which they see it, contiguous on the CPU.
+
+    Parameters
+    ----------
+    shape : (C, H, W) or (C,), of one sample
+    bound : int
+        The largest sum.
+
+    Raises
+    ------
+    TrainError
+        When batch norm leaves the finite numbers.
+    """
+    _check_finite(block, shape, bound)
+
+    def of_sums(acc: np.ndarray) -> np.ndarray:
+        bits = block.activate(_sample(acc, shape)) > 0
+        return bits.reshape(shape[0], -1).all(1).numpy()
+
+    return torch.no_grad()(of_sums)
+
+
+def _pools_first(node: RowNode) -> bool:
+    return not node.layer.dense and node.layer.order == "pool-sign"
+
+
+def _sample(acc: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    column = torch.from_numpy(acc.astype(np.float32)).reshape(1, shape[0], *(1 for _ in shape[1:]))
+    return column.expand(1, *shape).contiguous()
+
+
+@torch.no_grad()
+def _check_finite(block: nn.Module, shape: tuple[int, ...], bound: int) -> None:
+    for end in (-bound, 0, bound):
+        if not torch.isfinite(block.norm(_sample(np.full(shape[0], end), shape))).all():
+            raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
+
+
+def fold_head(norm: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset, (K,) float32 each, of the affine map that batch norm makes of the scores."""
+    scale, offset = affine(norm)
+    return scale.numpy().astype(np.float32), offset.numpy().astype(np.float32)
 
 
 def _bits(layer: nn.Module) -> np.ndarray:

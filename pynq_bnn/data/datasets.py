@@ -18,7 +18,7 @@ from ..classify.preprocess import network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
-from ..zoo.tables import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
+from .classes import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
 from .folders import Reading, find_folders, is_class_folder, picture_paths, scan_split
 from .gtsrb import Places, cutter, find_gtsrb, scan_test, scan_training
 from .split import LAYOUTS, Split, count_words

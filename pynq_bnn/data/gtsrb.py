@@ -20,7 +20,7 @@ import numpy as np
 from ..classify.preprocess import read_picture
 from ..errors import DataError, ImageError, first_line
 from ..files import is_dir, is_file
-from ..zoo.tables import GTSRB_CLASSES
+from .classes import GTSRB_CLASSES
 from .folders import Reading
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError, first_line
 from ..files import is_file
-from ..zoo.tables import DIGITS
+from .classes import DIGITS
 from .matlab import read_arrays
 from .split import LAYOUTS, Split
 

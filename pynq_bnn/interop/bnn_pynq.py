@@ -18,15 +18,18 @@ import hashlib
 import logging
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ImportFolderError, NetworkError
 from ..files import is_dir, is_file
-from ..network import BinConv, BinFc, FpConv, Golden, InputSpec, Layer, Network, OutputSpec, one_bit_codes
+from ..network import ByteCodes, Golden, InputSpec, Network, OutputSpec, one_bit_codes
 from ..network.checks import check_name
+from ..network.folding import Positive, Unfolded, fold_network
+from ..network.topology import Conv, Fc, Row, RowNode
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ def import_folder(folder: str | Path, name: str | None = None) -> Network:
     _check_count(len(classes), _outputs(layers[-1][0]), folder)
     parts = _build_cnv(layers, classes) if kind == "cnvW1A1" else _build_lfc(layers, classes, folder)
     folder_name = folder.resolve().name
-    network = Network(name=folder_name if name is None else name, **parts, provenance={
+    network = fold_network(folder_name if name is None else name, *parts, provenance={
         "source": "BNN-PYNQ", "kind": kind, "folder": folder_name, "sha256": files.digest.hexdigest()})
     return replace(network, golden=_golden(network))
 
@@ -218,55 +221,54 @@ class _ParameterFiles:
 
 # --- building the network ----------------------------------------------------------------------------
 
-def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> dict[str, Any]:
-    """Input, layers and output of a network."""
-    built: list[Layer] = []
+# Name-independent parts of a network: its input, hidden layers, last layer's weight bits and output.
+_Parts = tuple[InputSpec, list[Unfolded], np.ndarray, OutputSpec]
+
+
+def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> _Parts:
+    hidden = []
     for number, (bits, thresholds) in enumerate(layers[:-1]):
-        fan_in = bits.shape[1]
-        if number == 0:  # bit = threshold < 2·acc, |q| ≤ 128
-            limits = np.clip(thresholds // 2 + 1, -128 * fan_in, 128 * fan_in + 1)
-        else:
-            limits = _signed_limits(thresholds, fan_in)
-        rule = (limits, np.zeros(len(limits), bool))
         if number < _CNV_CONVS:
-            kind, pool = (BinConv if number else FpConv), 2 if number in _CNV_POOLED else 1
-            built.append(kind(bits.reshape(len(bits), 3, 3, fan_in // 9), *rule, pool=pool))
+            row: Row = Conv(len(bits), pool=2 if number in _CNV_POOLED else 1)
+            bits = bits.reshape(len(bits), 3, 3, bits.shape[1] // 9)
         else:
-            built.append(BinFc(bits, *rule))
+            row = Fc(len(bits))
+        hidden.append(Unfolded(row, bits, partial(_first_positive if number == 0 else _positive, thresholds)))
     last, count = layers[-1][0], len(classes)
-    built.append(BinFc(last[:count]))
-    return {
-        "input": InputSpec(32, 32, 3, _cnv_codes(), fit="letterbox", background=255),
-        "layers": tuple(built),
-        "output": OutputSpec(classes, np.ones(count), np.zeros(count), _CNV_TEMPERATURE,
-                             native_add=last.shape[1], native_div=2),
-    }
+    output = OutputSpec(classes, np.ones(count), np.zeros(count), _CNV_TEMPERATURE, native_add=last.shape[1],
+                        native_div=2)
+    return InputSpec(32, 32, 3, _cnv_codes(), fit="letterbox", background=255), hidden, last[:count], output
 
 
-def _cnv_codes() -> np.ndarray:
-    """q = clamp(floor(128·(2p/255 − 1) + 1/2), −128, 127), (256,) int64, with the fraction over 510."""
-    return np.clip((512 * np.arange(256) - 65025) // 510, -128, 127)
+def _first_positive(thresholds: np.ndarray, node: RowNode) -> Positive:
+    """The rule of the first layer: threshold < 2·acc."""
+    return lambda acc: thresholds < 2 * acc
 
 
-def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    """Input, layers and output of a network; ``folder`` is for messages."""
+def _positive(thresholds: np.ndarray, node: RowNode) -> Positive:
+    """The rule of the others: threshold < popcount, where acc = 2·popcount − fan-in."""
+    return lambda acc: 2 * thresholds < acc + node.fan_in
+
+
+def _cnv_codes() -> ByteCodes:
+    """q = clamp(floor(128·(2p/255 − 1) + 1/2), −128, 127), with the fraction over 510."""
+    return ByteCodes(np.clip((512 * np.arange(256) - 65025) // 510, -128, 127))
+
+
+def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> _Parts:
+    """``folder`` is for messages."""
     first, padding_count = _without_padding(layers[0][0], folder)
-    built: list[Layer] = []
-    for bits, thresholds in ((first, layers[0][1] - padding_count), *layers[1:-1]):
-        limits = _signed_limits(thresholds, bits.shape[1])
-        built.append(BinFc(bits, limits, np.zeros(len(limits), bool)))
+    hidden = [Unfolded(Fc(len(bits)), bits, partial(_positive, thresholds))
+              for bits, thresholds in ((first, layers[0][1] - padding_count), *layers[1:-1])]
     count, (bits, thresholds) = len(classes), layers[-1]
     inputs = bits.shape[1]
-    built.append(BinFc(bits[:count]))
-    limits = _signed_limits(thresholds[:count], inputs)
+    # acc ≥ limit where threshold < popcount, within the sums and one more.
+    limits = np.clip(2 * (thresholds[:count] + 1) - inputs, -inputs, inputs + 1)
     # With no bit set BNN-PYNQ answers class 0, so that bit counts as set in any case; the logits keep its threshold.
     decision_limits = np.concatenate([[-inputs], limits[1:]])
-    return {
-        "input": InputSpec(28, 28, 1, one_bit_codes(128), bits=1, fit="digit", background=0),
-        "layers": tuple(built),
-        "output": OutputSpec(classes, np.ones(count), -limits, _LFC_TEMPERATURE, "highest_bit", decision_limits,
-                             native_add=inputs, native_div=2),
-    }
+    output = OutputSpec(classes, np.ones(count), -limits, _LFC_TEMPERATURE, "highest_bit", decision_limits,
+                        native_add=inputs, native_div=2)
+    return InputSpec(28, 28, 1, one_bit_codes(128), fit="digit", background=0), hidden, bits[:count], output
 
 
 def _without_padding(bits: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -285,11 +287,6 @@ def _without_padding(bits: np.ndarray, folder: Path) -> tuple[np.ndarray, np.nda
                                 f" behind its {_LFC_PIXELS} pixels, where BNN-PYNQ pads with +1; the file is damaged or"
                                 " of a network with another input")
     return np.ascontiguousarray(bits[:, :_LFC_PIXELS]), absent * np.int64(padding.shape[1])
-
-
-def _signed_limits(thresholds: np.ndarray, fan_in: int) -> np.ndarray:
-    """T with ``acc ≥ T`` where ``threshold < popcount``, clamped to the range of acc plus one."""
-    return np.clip(2 * (thresholds + 1) - fan_in, -fan_in, fan_in + 1)
 
 
 def _golden(network: Network) -> Golden:

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NetworkError, OutputError
-from ..network import BinFc, Network
-from ..network.layers import Layer
+from ..network import Layer, Network
 from .bnn_pynq import _CNV, _CNV_CONVS, _CNV_POOLED, _Matrix
 
 
@@ -50,7 +49,7 @@ def write_folder(network: Network, folder: str | Path) -> Path:
 def _check(network: Network) -> None:
     """BNN-PYNQ's cnvW1A1 is one network; only weights, thresholds and classes may differ."""
     wrong = None
-    if network.input.shape != (32, 32, 3) or network.input.bits != 8 or not network.input.signed:
+    if network.input.shape != (32, 32, 3) or network.input.bits != 8 or not network.input.map.signed:
         wrong = "takes other pictures than 32×32 in colour with signed codes"
     elif len(network.layers) != len(_CNV):
         wrong = f"has {len(network.layers)} layers, not {len(_CNV)}"
@@ -59,11 +58,11 @@ def _check(network: Network) -> None:
     else:
         for number, (layer, matrix) in enumerate(zip(network.layers, _CNV)):
             last = number == len(_CNV) - 1
-            if layer.fan_in != matrix.inputs or (layer.channels_out != matrix.neurons and not last):
-                wrong = f"has a layer {number} of {layer.channels_out}×{layer.fan_in} weights"
+            if layer.fan_in != matrix.inputs or (layer.outputs != matrix.neurons and not last):
+                wrong = f"has a layer {number} of {layer.outputs}×{layer.fan_in} weights"
             elif number < _CNV_CONVS and not _is_cnv_conv(layer, number):
                 wrong = f"has another kernel, stride, padding or pool in layer {number}"
-            elif layer.thresholds is not None and layer.invert.any():
+            elif not last and layer.invert.any():
                 wrong = f"inverts bits of layer {number}, which BNN-PYNQ cannot"
             if wrong:
                 break
@@ -72,13 +71,13 @@ def _check(network: Network) -> None:
 
 
 def _is_cnv_conv(layer: Layer, number: int) -> bool:
-    return (not isinstance(layer, BinFc) and layer.kernel == 3 and layer.stride == 1 and layer.padding == 0
+    return (not layer.dense and layer.kernel == 3 and layer.stride == 1 and layer.padding == 0
             and layer.pool == (2 if number in _CNV_POOLED else 1))
 
 
 def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> None:
     bits = np.ones((matrix.neurons, matrix.inputs), np.uint8)  # the last layer's other rows, as BNN-PYNQ has them
-    bits[:layer.channels_out] = layer.weights.reshape(layer.channels_out, -1)
+    bits[:layer.outputs] = layer.weights.reshape(layer.outputs, -1)
     words = np.zeros((matrix.neurons, matrix.inputs // matrix.simd, 8), np.uint8)
     packed = np.packbits(bits.reshape(matrix.neurons, -1, matrix.simd), axis=2, bitorder="little")
     words[..., :packed.shape[2]] = packed

@@ -2,7 +2,7 @@
 
     offset  bytes  content
     0       8      b"\\x89BNN\\r\\n\\x1a\\n" (a text-mode transfer damages it visibly)
-    8       4      format version, little-endian uint32, now 1
+    8       4      format version, little-endian uint32: 1, or 2 where a network is no chain
     12      4      length J of the JSON header, uint32
     16      8      length D of the arrays, uint64
     24      J      JSON header, UTF-8
@@ -27,22 +27,25 @@ import numpy as np
 
 from ..errors import NetworkError, NetworkFileError
 from ..files import write_atomically
-from .layers import BinConv, BinFc, FpConv, Layer
+from .attributes import attributes
+from .layers import LAYER_KINDS, BinFc, Layer, LayerNode, Scores
 from .network import Golden, Network
-from .spec import InputSpec, OutputSpec
+from .spec import ENCODINGS, InputSpec, OutputSpec
 
 MAGIC = b"\x89BNN\r\n\x1a\n"
-VERSION = 1
+# A chain of layers is written as version 1, which every release of pynq-bnn reads.
+VERSIONS = (1, 2)
 _HEAD = struct.Struct("<8sIIQ")
 _DIGEST = 32
 _MAX_HEADER = 1 << 20
 _MAX_FILE = 1 << 26
 _TYPES = {"i4": np.dtype("<i4"), "i2": np.dtype("<i2"), "f4": np.dtype("<f4"), "u1": np.dtype("u1")}
-_KINDS = {"fp_conv": FpConv, "bin_conv": BinConv, "bin_fc": BinFc}
-_CONV_FIELDS = ("stride", "padding", "pool")
+_KINDS = {kind.kind: kind for kind in LAYER_KINDS}
 _ARRAYS = {"input.codes": "i2", "output.scale": "f4", "output.offset": "f4", "output.class_thresholds": "i4",
            "golden.image": "u1", "golden.scores": "i4"}
 _LAYER_ARRAYS = {"weights": "b1", "thresholds": "i4", "invert": "b1"}
+# Name, type and values.
+_Array = tuple[str, str, np.ndarray]
 _LAYER_ARRAY_NAME = re.compile(r"layers\.(0|[1-9][0-9]{0,4})\.(weights|thresholds|invert)", re.ASCII)
 
 
@@ -56,11 +59,12 @@ def write_network(network: Network) -> bytes:
     NetworkError
         When the network is larger than a file may be.
     """
-    arrays: list[tuple[str, str, np.ndarray]] = []
+    arrays: list[_Array] = []
+    version = 1 if all(node.source == node.index - 1 for node in network.nodes) else 2
     header = {
         "name": network.name,
         "input": _input_header(network.input, arrays),
-        "layers": [_layer_header(i, layer, arrays) for i, layer in enumerate(network.layers)],
+        "layers": [_layer_header(node, version, arrays) for node in network.nodes],
         "output": _output_header(network.output, arrays),
         "provenance": network.provenance,
     }
@@ -69,32 +73,39 @@ def write_network(network: Network) -> bytes:
     header["arrays"] = [{"name": name, "type": kind, "shape": list(array.shape)} for name, kind, array in arrays]
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     data = b"".join(_array_bytes(kind, array) for _, kind, array in arrays)
-    body = _HEAD.pack(MAGIC, VERSION, len(text), len(data)) + text + data
+    body = _HEAD.pack(MAGIC, version, len(text), len(data)) + text + data
     if len(text) > _MAX_HEADER or len(body) + _DIGEST > _MAX_FILE:
         raise NetworkError(f"the network takes {len(body)} bytes with a header of {len(text)}; a .bnn file holds up to"
                            f" {_MAX_FILE} with a header of {_MAX_HEADER}")
     return body + hashlib.sha256(body).digest()
 
 
-def _input_header(spec: InputSpec, arrays: list) -> dict[str, Any]:
+def _input_header(spec: InputSpec, arrays: list[_Array]) -> dict[str, Any]:
     arrays.append(("input.codes", "i2", spec.codes))
     return {"height": int(spec.height), "width": int(spec.width), "channels": int(spec.channels),
             "channel_order": "RGB" if spec.channels == 3 else "L", "bits": int(spec.bits), "fit": spec.fit,
             "background": int(spec.background)}
 
 
-def _layer_header(number: int, layer: Layer, arrays: list) -> dict[str, Any]:
+def _layer_header(node: LayerNode, version: int, arrays: list[_Array]) -> dict[str, Any]:
+    layer, number = node.layer, node.index
     arrays.append((f"layers.{number}.weights", "b1", layer.weights))
-    if layer.thresholds is not None:
+    if not isinstance(layer, Scores):
         arrays.append((f"layers.{number}.thresholds", "i4", layer.thresholds))
         arrays.append((f"layers.{number}.invert", "b1", layer.invert[None].astype(np.uint8)))
-    header: dict[str, Any] = {"type": layer.kind}
-    if not isinstance(layer, BinFc):
-        header.update({key: getattr(layer, key) for key in (*_CONV_FIELDS, "pad_value")})
+    header: dict[str, Any] = {"type": _type_in_file(type(layer), version)}
+    header.update({each.name: getattr(layer, each.name) for each in attributes(layer)})
+    if version > 1:
+        header["input"] = node.source
     return header
 
 
-def _output_header(spec: OutputSpec, arrays: list) -> dict[str, Any]:
+def _type_in_file(kind: type[Layer], version: int) -> str:
+    """Version 1 calls a score layer a bin_fc and gives it no thresholds."""
+    return BinFc.kind if kind is Scores and version == 1 else kind.kind
+
+
+def _output_header(spec: OutputSpec, arrays: list[_Array]) -> dict[str, Any]:
     arrays += [("output.scale", "f4", spec.scale), ("output.offset", "f4", spec.offset)]
     if spec.class_thresholds is not None:
         arrays.append(("output.class_thresholds", "i4", spec.class_thresholds))
@@ -149,22 +160,23 @@ def load_network(path: str | Path) -> Network:
 
 def read_network(content: bytes) -> Network:
     """The network in the bytes of a ``.bnn`` file; see :func:`load_network` for errors."""
-    header, data = _open(content)
+    version, header, data = _open(content)
     try:
         arrays = _read_arrays(header, data)
-        return _build(header, arrays)
+        return _build(version, header, arrays)
     except NetworkError as error:
         raise NetworkFileError(str(error)) from None
     except KeyError as error:
         raise NetworkFileError(f"the header lacks the array {error.args[0]!r}") from None
 
 
-def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
+def _open(content: bytes) -> tuple[int, dict[str, Any], bytes]:
     if len(content) < _HEAD.size + _DIGEST or content[:8] != MAGIC:
         raise NetworkFileError("not a .bnn file (its first 8 bytes differ)")
     _, version, header_size, data_size = _HEAD.unpack_from(content)
-    if version != VERSION:
-        raise NetworkFileError(f"format version {version}; this pynq-bnn reads version {VERSION}")
+    if version not in VERSIONS:
+        raise NetworkFileError(f"format version {version}; this pynq-bnn reads versions"
+                               f" {' and '.join(map(str, VERSIONS))}, a newer one may read it")
     if header_size > _MAX_HEADER:
         raise NetworkFileError(f"a header of {header_size} bytes; up to {_MAX_HEADER} fit")
     if _HEAD.size + header_size + data_size + _DIGEST != len(content):
@@ -179,7 +191,7 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
         raise NetworkFileError(f"the header is not JSON: {error}") from None
     if not isinstance(header, dict):
         raise NetworkFileError("the header is not a JSON object")
-    return header, body[_HEAD.size + header_size:]
+    return version, header, body[_HEAD.size + header_size:]
 
 
 def _read_arrays(header: dict[str, Any], data: bytes) -> dict[str, np.ndarray]:
@@ -244,7 +256,7 @@ def _typed(owner: dict[str, Any], key: str, kind: type, where: str) -> Any:
     return value
 
 
-def _build(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Network:
+def _build(version: int, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Network:
     output = _typed(header, "output", dict, "header")
     classes = _typed(output, "classes", list, "output")
     layers = _typed(header, "layers", list, "header")
@@ -257,7 +269,7 @@ def _build(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Network:
     return Network(
         name=_typed(header, "name", str, "header"),
         input=_build_input(_typed(header, "input", dict, "header"), arrays),
-        layers=tuple(_build_layer(i, layer, arrays) for i, layer in enumerate(layers)),
+        layers=tuple(_build_layer(version, i, layer, arrays) for i, layer in enumerate(layers)),
         output=OutputSpec(
             tuple(classes), arrays["output.scale"], arrays["output.offset"],
             _typed(output, "temperature", float, "output"), _typed(output, "decision", str, "output"),
@@ -271,30 +283,41 @@ def _build_input(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Input
     order = _typed(header, "channel_order", str, "input")
     if order != ("RGB" if values["channels"] == 3 else "L"):
         raise NetworkFileError(f"input: channel_order {order!r} does not go with {values['channels']} channels")
-    return InputSpec(codes=arrays["input.codes"], fit=_typed(header, "fit", str, "input"), **values)
+    bits = values.pop("bits")
+    if bits not in ENCODINGS:
+        raise NetworkFileError(f"input bits {bits!r}; 1 or 8 fit")
+    return InputSpec(encoding=ENCODINGS[bits](arrays["input.codes"]), fit=_typed(header, "fit", str, "input"), **values)
 
 
-def _build_layer(number: int, header: Any, arrays: dict[str, np.ndarray]) -> Layer:
+def _build_layer(version: int, number: int, header: Any, arrays: dict[str, np.ndarray]) -> Layer:
     where = f"layer {number}"
-    if not isinstance(header, dict) or _typed(header, "type", str, where) not in _KINDS:
-        raise NetworkFileError(f"{where}: its 'type' is not one of {sorted(_KINDS)}")
-    kind = _KINDS[header["type"]]
+    known = sorted({_type_in_file(kind, version) for kind in LAYER_KINDS})
+    if not isinstance(header, dict) or _typed(header, "type", str, where) not in known:
+        raise NetworkFileError(f"{where}: its 'type' is not one of {known}")
+    kind: type[Any] = _KINDS[header["type"]]
     values: dict[str, Any] = {"weights": arrays[f"layers.{number}.weights"]}
-    for part in ("thresholds", "invert"):
-        values[part] = arrays.get(f"layers.{number}.{part}")
-    if values["invert"] is not None:
-        if values["invert"].ndim != 2 or len(values["invert"]) != 1:
-            raise NetworkFileError(f"array 'layers.{number}.invert' has the shape {list(values['invert'].shape)};"
-                                   " [1, channels] fits")
-        values["invert"] = values["invert"][0]
-    if kind is not BinFc:
-        values.update({key: _typed(header, key, int, where) for key in _CONV_FIELDS})
-        pad_value = _typed(header, "pad_value", str, where)
-        if kind is BinConv:
-            values["pad_value"] = pad_value
-        elif pad_value != "zero":
-            raise NetworkFileError(f"{where}: pad_value {pad_value!r:.60}; 'zero' fits an fp_conv")
+    values.update({part: arrays[f"layers.{number}.{part}"] for part in ("thresholds", "invert")
+                   if f"layers.{number}.{part}" in arrays})
+    if version == 1 and kind is BinFc and len(values) == 1:
+        kind = Scores
+    if kind is Scores and len(values) > 1:
+        raise NetworkFileError(f"{where}: a score layer has no thresholds and no invert bits")
+    if kind is not Scores:
+        values = {"thresholds": None, **values, "invert": _invert(values.get("invert"), number)}
+    values.update({each.name: _typed(header, each.name, each.type, where) for each in attributes(kind)})
+    if version > 1:
+        values["source"] = _typed(header, "input", int, where)
     try:
-        return kind(**values)
+        layer: Layer = kind(**values)
     except NetworkError as error:
         raise NetworkFileError(f"{where}: {error}") from None
+    return layer
+
+
+def _invert(array: np.ndarray | None, number: int) -> np.ndarray | None:
+    if array is None:
+        return None
+    if array.ndim != 2 or len(array) != 1:
+        raise NetworkFileError(f"array 'layers.{number}.invert' has the shape {list(array.shape)}; [1, channels] fits")
+    row: np.ndarray = array[0]
+    return row

@@ -1,138 +1,174 @@
-"""The layers of a folded network: weight bits and integer thresholds, no trace of torch or hardware.
+"""The kinds of layers of a folded network: weight bits and integer thresholds, no trace of torch or hardware.
 
 A bit is 1 for +1 and 0 for −1. With ``acc`` the signed dot product of a window, a hidden layer is
 
     bit = invert ⊕ OR over the pool window of (acc ≥ threshold)
 
-per output channel; the last layer has no thresholds and its ``acc`` are the scores.
+per output channel; a score layer has no thresholds and its ``acc`` are the scores. Each kind is declared here and
+nowhere else: its fields in the file, what it reads, its shapes. What the engines, the accelerator and the training do
+for it is registered there, see :mod:`.handlers`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, ClassVar, Union
 
 import numpy as np
 
 from .checks import need
-from .geometry import MAX_CHANNELS, MAX_KERNEL, POOLS, STRIDES, conv_size, pooled_size
+from .geometry import MAX_CHANNELS, MAX_KERNEL, Dense, Map, Windows, pad_value, padding, pool, stride
+from .graph import ACC_LIMIT, Node
 
-# Sums must stay exact integers in float32.
-ACC_LIMIT = 2**24
+_SOURCE_DOC = "index of the layer whose map it reads, −1 for the picture; the layer before where none is given"
 
 
-@dataclass(frozen=True, eq=False)
-class _Conv:
+def source() -> Any:
+    """The field of every layer that names the map it reads; None is the map of the layer before."""
+    return field(default=None, kw_only=True, metadata={"doc": _SOURCE_DOC})
+
+
+class _Weights:
+    """What all kinds have: weight bits, one row for each output."""
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
     weights: np.ndarray
+
+    @property
+    def outputs(self) -> int:
+        """Output channels, units or scores."""
+        return int(self.weights.shape[0])
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs of one sum."""
+        return prod(self.weights.shape[1:])
+
+
+class _WindowedLayer(Windows, _Weights):
+    """A convolution with thresholds."""
+
     thresholds: np.ndarray
     invert: np.ndarray
-    stride: int = 1
-    padding: int = 0
-    pool: int = 1
 
     def __post_init__(self) -> None:
         _check_weights(self, 4)
         _check_thresholds(self)
-        kernel = self.weights.shape[1]
-        need(self.weights.shape[2] == kernel and kernel <= MAX_KERNEL,
+        need(self.weights.shape[2] == self.kernel and self.kernel <= MAX_KERNEL,
              f"kernel {self.weights.shape[1:3]}; squares of side 1 to {MAX_KERNEL} fit")
-        need(type(self.stride) is int and self.stride in STRIDES, f"stride {self.stride!r}; one of {STRIDES} fits")
-        need(type(self.padding) is int and 0 <= self.padding < kernel,
-             f"padding {self.padding!r}; 0 to kernel − 1 fit")
-        need(type(self.pool) is int and self.pool in POOLS, f"pool {self.pool!r}; one of {POOLS} fits")
+        self.check_windows()
 
     @property
-    def channels_out(self) -> int:
-        return self.weights.shape[0]
+    def kernel(self) -> int:  # type: ignore[override]
+        return int(self.weights.shape[1])
 
-    @property
-    def kernel(self) -> int:
-        return self.weights.shape[1]
-
-    @property
-    def fan_in(self) -> int:
-        return int(np.prod(self.weights.shape[1:]))
-
-    def conv_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(height, width, channels) of the sums, before pooling."""
-        h, w, c = input_shape
-        need(c == self.weights.shape[3], f"{c} channels come in, the weights take {self.weights.shape[3]}")
-        h, w = (conv_size(s, self.kernel, self.stride, self.padding) for s in (h, w))
-        return h, w, self.channels_out
-
-    def output_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(height, width, channels) of the map of bits that leaves the layer."""
-        h, w, c = self.conv_shape(input_shape)
-        h, w = pooled_size(h, self.pool), pooled_size(w, self.pool)
-        need(h > 0 and w > 0,
-             f"the {self.kernel}×{self.kernel} window or its pool does not fit a map of {input_shape}")
-        return h, w, c
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError unless the channels fit."""
+        channels = source.shape[2]
+        need(channels == self.weights.shape[3], f"{channels} channels come in, the weights take"
+                                                f" {self.weights.shape[3]}")
 
 
 @dataclass(frozen=True, eq=False)
-class FpConv(_Conv):
-    """First convolution, on 8-bit codes q; padded taps have q = 0.
+class FpConv(_WindowedLayer):
+    """Convolution of the picture's 8-bit codes q; padded taps have q = 0.
 
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     """
 
+    weights: np.ndarray
+    thresholds: np.ndarray
+    invert: np.ndarray
+    stride: int = stride()
+    padding: int = padding()
+    pool: int = pool()
+    pad_value: str = pad_value("zero")
+    source: int | None = source()
     kind = "fp_conv"
-    pad_value = "zero"
+    title = "FP-Conv"
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError unless it reads a picture of 8-bit codes with its channels."""
+        need(is_picture and source.bits == 8, "fp_conv reads the picture, and 8-bit codes")
+        super().check_input(source, is_picture)
 
 
 @dataclass(frozen=True, eq=False)
-class BinConv(_Conv):
-    """Convolution on bits; a padded tap adds nothing (``pad_value`` "zero") or counts as +1 ("one")."""
+class BinConv(_WindowedLayer):
+    """Convolution of bits; a padded tap adds nothing (``pad_value`` "zero") or counts as +1 ("one").
 
-    pad_value: str = "zero"
-    kind = "bin_conv"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        need(self.pad_value in ("zero", "one"), f"pad_value {self.pad_value!r}; 'zero' or 'one' fit")
-
-
-@dataclass(frozen=True, eq=False)
-class BinFc:
-    """Fully connected layer; a map is read as (y, x, channel). As first layer it may take 8-bit codes.
-
-    weights : (out, fan-in) uint8 of 0 and 1; thresholds : (out,) int32 and invert : (out,) bool, or None
-    both in the last layer.
+    weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     """
 
     weights: np.ndarray
-    thresholds: np.ndarray | None = None
-    invert: np.ndarray | None = None
+    thresholds: np.ndarray
+    invert: np.ndarray
+    stride: int = stride()
+    padding: int = padding()
+    pool: int = pool()
+    pad_value: str = pad_value()
+    source: int | None = source()
+    kind = "bin_conv"
+    title = "Bin-Conv"
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError unless it reads bits with its channels."""
+        need(source.bits == 1, "a convolution of 8-bit input is an fp_conv")
+        need(self.pad_value == "zero" or not is_picture, "padding with +1 is for hidden layers")
+        super().check_input(source, is_picture)
+
+
+class _DenseLayer(Dense, _Weights):
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError unless the fan-in is the size of the map; bits and 8-bit codes both fit."""
+        need(source.values == self.fan_in,
+             f"a map of {source.shape} comes in, the weights take {self.fan_in} inputs")
+
+
+@dataclass(frozen=True, eq=False)
+class BinFc(_DenseLayer):
+    """Fully connected layer; a map is read as (y, x, channel). It may take the picture's 8-bit codes.
+
+    weights : (out, fan-in) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
+    """
+
+    weights: np.ndarray
+    thresholds: np.ndarray
+    invert: np.ndarray
+    source: int | None = source()
     kind = "bin_fc"
-    pool = 1
+    title = "Bin-FC"
 
     def __post_init__(self) -> None:
         _check_weights(self, 2)
-        need((self.thresholds is None) == (self.invert is None), "thresholds without invert bits, or the reverse")
-        if self.thresholds is not None:
-            _check_thresholds(self)
-
-    @property
-    def channels_out(self) -> int:
-        return self.weights.shape[0]
-
-    @property
-    def fan_in(self) -> int:
-        return self.weights.shape[1]
-
-    def conv_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(1, 1, units), once the fan-in fits the map."""
-        need(int(np.prod(input_shape)) == self.fan_in,
-             f"a map of {input_shape} comes in, the weights take {self.fan_in} inputs")
-        return 1, 1, self.channels_out
-
-    output_shape = conv_shape
+        _check_thresholds(self)
 
 
-Layer = Union[FpConv, BinConv, BinFc]
+@dataclass(frozen=True, eq=False)
+class Scores(_DenseLayer):
+    """The last layer: fully connected, its sums are the scores.
+
+    weights : (classes, fan-in) uint8 of 0 and 1.
+    """
+
+    weights: np.ndarray
+    source: int | None = source()
+    kind = "scores"
+    title = "Scores"
+
+    def __post_init__(self) -> None:
+        _check_weights(self, 2)
 
 
-def _check_weights(layer: Layer, rank: int) -> None:
+Hidden = Union[FpConv, BinConv, BinFc]
+Layer = Union[FpConv, BinConv, BinFc, Scores]
+LayerNode = Node[Layer]
+LAYER_KINDS: tuple[type[Layer], ...] = (FpConv, BinConv, BinFc, Scores)
+
+
+def _check_weights(layer: Any, rank: int) -> None:
     weights = np.asarray(layer.weights)
     need(weights.ndim == rank and weights.size > 0, f"weights of shape {weights.shape}; {rank} dimensions fit")
     need(weights.dtype in (np.uint8, np.bool_) and int(weights.max()) <= 1, "weights that are not bits")
@@ -140,7 +176,7 @@ def _check_weights(layer: Layer, rank: int) -> None:
     object.__setattr__(layer, "weights", weights.view(np.uint8) if weights.dtype == np.bool_ else weights)
 
 
-def _check_thresholds(layer: Layer) -> None:
+def _check_thresholds(layer: Any) -> None:
     count = layer.weights.shape[0]
     need(layer.thresholds is not None and layer.invert is not None, "thresholds or invert bits are missing")
     thresholds, invert = np.asarray(layer.thresholds), np.asarray(layer.invert)

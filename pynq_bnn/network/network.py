@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 
 from ..errors import NetworkError
 from .checks import check_name
-from .geometry import MAX_MAP
-from .layers import ACC_LIMIT, BinFc, FpConv, Layer
+from .graph import build_graph, unused_after
+from .layers import Layer, LayerNode, Scores
 from .spec import InputSpec, OutputSpec
 
 
@@ -29,7 +28,7 @@ class Golden:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A chain of layers, checked to fit each other.
+    """Layers in an order in which they can be computed, checked to fit each other.
 
     Parameters
     ----------
@@ -40,6 +39,13 @@ class Network:
     provenance : dict
         Plain JSON values: how the network was made, and its accuracy.
     golden : Golden or None
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        Each layer with the map it reads, its shapes, bounds and costs.
+    unused_after : tuple of tuple of int
+        For each layer the maps that none after it reads.
 
     Raises
     ------
@@ -53,42 +59,25 @@ class Network:
     output: OutputSpec
     provenance: dict[str, Any] = field(default_factory=dict)
     golden: Golden | None = None
+    nodes: tuple[LayerNode, ...] = field(init=False, repr=False)
+    unused_after: tuple[tuple[int, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "network name")
         _check_plain(self.provenance)
         if not self.layers:
             raise NetworkError("a network needs at least one layer")
-        for number, (layer, shape) in enumerate(self.walk()):
+        object.__setattr__(self, "nodes", build_graph(self.input.map, self.layers))
+        object.__setattr__(self, "unused_after", unused_after(self.nodes))
+        for node in self.nodes:
             try:
-                self._check_layer(number, layer, int(np.prod(layer.output_shape(shape))))
+                _check_place(node, len(self.layers) - 1)
             except NetworkError as error:
-                raise NetworkError(f"layer {number} ({layer.kind}): {error}") from None
-        count, classes = self.layers[-1].channels_out, len(self.output.classes)
+                raise NetworkError(f"layer {node.index} ({node.layer.kind}): {error}") from None
+        count, classes = self.layers[-1].outputs, len(self.output.classes)
         if count != classes:
             raise NetworkError(f"the last layer has {count} outputs for {classes} classes")
         self._check_golden()
-
-    def _check_layer(self, number: int, layer: Layer, values: int) -> None:
-        last, first = number == len(self.layers) - 1, number == 0
-        is_scores = isinstance(layer, BinFc) and layer.thresholds is None
-        if is_scores != last:
-            raise NetworkError("the last layer, and no other, is a bin_fc without thresholds")
-        if isinstance(layer, FpConv) and not (first and self.input.bits == 8):
-            raise NetworkError("fp_conv is the first layer of a network with 8-bit input")
-        if first and self.input.bits == 8 and layer.kind == "bin_conv":
-            raise NetworkError("a first convolution on 8-bit input is an fp_conv")
-        if first and getattr(layer, "pad_value", "zero") == "one":
-            raise NetworkError("padding with +1 is for hidden layers")
-        if values > MAX_MAP:
-            raise NetworkError(f"its map of {values} values is too large; up to {MAX_MAP} fit")
-        bound = self.acc_bound(number)
-        if bound >= ACC_LIMIT:
-            raise NetworkError(f"sums up to {bound} exceed 2²⁴, where float32 stops being exact")
-        if layer.thresholds is not None:
-            outside = layer.thresholds[(layer.thresholds < -bound) | (layer.thresholds > bound + 1)]
-            if len(outside):
-                raise NetworkError(f"threshold {outside[0]}; sums lie within ±{bound}, so {-bound} to {bound + 1} fit")
 
     def _check_golden(self) -> None:
         if self.golden is None:
@@ -99,25 +88,29 @@ class Network:
         if scores.shape != (len(self.output.classes),) or scores.dtype != np.int32:
             raise NetworkError(f"golden scores of shape {scores.shape}, {scores.dtype}")
 
-    def walk(self) -> Iterator[tuple[Layer, tuple[int, int, int]]]:
-        """Each layer with the (height, width, channels) of what comes into it."""
-        shape = self.input.shape
-        for layer in self.layers:
-            yield layer, shape
-            shape = layer.output_shape(shape)
-
-    def acc_bound(self, number: int) -> int:
-        """The largest |acc| that layer ``number`` can reach."""
-        return self.layers[number].fan_in * (self.input.largest_code if number == 0 else 1)
-
     @property
     def weight_bits(self) -> int:
-        return sum(layer.weights.size for layer in self.layers)
+        """Weight bits of all layers."""
+        return sum(node.weight_bits for node in self.nodes)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates an image; a convolution's counts positions before pooling."""
-        return sum(layer.weights.size * int(np.prod(layer.conv_shape(shape)[:2])) for layer, shape in self.walk())
+        return sum(node.macs for node in self.nodes)
+
+
+def _check_place(node: LayerNode, last: int) -> None:
+    """Raise NetworkError unless the last layer, and no other, gives scores, and thresholds are within its sums."""
+    layer, bound = node.layer, node.bound
+    if isinstance(layer, Scores) != (node.index == last):
+        raise NetworkError("the last layer, and no other, is a score layer (a bin_fc without thresholds in the file)")
+    if isinstance(layer, Scores):
+        return
+    if node.last_use == node.index:
+        raise NetworkError("no layer reads its map")
+    outside = layer.thresholds[(layer.thresholds < -bound) | (layer.thresholds > bound + 1)]
+    if len(outside):
+        raise NetworkError(f"threshold {outside[0]}; sums lie within ±{bound}, so {-bound} to {bound + 1} fit")
 
 
 def _check_plain(provenance: object) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Union
 
 import numpy as np
 
 from .checks import check_name, is_int, need
-from .geometry import MAX_SIDE
+from .geometry import MAX_SIDE, Map, Shape
 
 FITS = ("letterbox", "extend", "crop", "stretch", "digit")
 DECISIONS = ("argmax", "highest_bit")
@@ -15,6 +16,72 @@ MAX_CLASSES = 1024
 # Logits of sums up to 2²⁴, and logits / temperature, then stay finite in float32.
 MAX_SCALE = 1e20
 TEMPERATURES = (1e-6, 1e6)
+
+
+class _Codes:
+    """The input code q of each pixel value, (256,) int16."""
+
+    codes: np.ndarray
+    bits: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        codes = np.asarray(self.codes)
+        need(codes.shape == (256,) and codes.dtype.kind in "iu",
+             f"input codes of shape {codes.shape}, {codes.dtype}; 256 integers fit")
+        need(bool(codes.min() >= -128 and codes.max() <= 255), "input codes outside −128…255")
+        object.__setattr__(self, "codes", codes.astype(np.int16))
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Codes q, int16, of uint8 pixels of any shape."""
+        encoded: np.ndarray = self.codes[pixels]
+        return encoded
+
+
+@dataclass(frozen=True, eq=False)
+class ByteCodes(_Codes):
+    """A pixel becomes an integer of 8 bits: −128…127 (signed) or 0…255.
+
+    codes : (256,) integers.
+    """
+
+    codes: np.ndarray
+    bits = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, high = (-128, 127) if self.signed else (0, 255)
+        need(bool(self.codes.min() >= low and self.codes.max() <= high), f"8-bit input codes outside {low}…{high}")
+
+    @property
+    def signed(self) -> bool:
+        """Whether codes go below zero, so that the hardware reads int8 rather than uint8."""
+        return bool(self.codes.min() < 0)
+
+    @property
+    def largest(self) -> int:
+        """The largest |q| that the number format allows (bounds of sums follow from it)."""
+        return 128 if self.signed else 255
+
+
+@dataclass(frozen=True, eq=False)
+class BitCodes(_Codes):
+    """A pixel becomes one bit.
+
+    codes : (256,) integers, +1 or −1.
+    """
+
+    codes: np.ndarray
+    bits = 1
+    signed = True
+    largest = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
+
+
+Encoding = Union[ByteCodes, BitCodes]
+ENCODINGS: dict[int, type[Encoding]] = {8: ByteCodes, 1: BitCodes}
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +92,8 @@ class InputSpec:
     ----------
     height, width, channels : int
         Size in pixels; 1 channel is grey, 3 are RGB in this order.
-    codes : (256,) int16
-        The input code q of each pixel value: −128…127 (signed), 0…255, or ±1 for 1-bit inputs.
-    bits : int
-        8, or 1 when every code is ±1.
+    encoding : ByteCodes or BitCodes
+        What becomes of a pixel value.
     fit : str
         How a picture of another size is brought to this one, see ``pynq_bnn.classify.preprocess``.
     background : int
@@ -38,47 +103,42 @@ class InputSpec:
     height: int
     width: int
     channels: int
-    codes: np.ndarray
-    bits: int = 8
+    encoding: Encoding
     fit: str = "letterbox"
     background: int = 128
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", np.asarray(self.codes))
         need(all(is_int(s, 1, MAX_SIDE) for s in (self.height, self.width)),
              f"input size {self.height!r}×{self.width!r}; sides from 1 to {MAX_SIDE} fit")
         need(is_int(self.channels, 1, 3) and self.channels != 2, f"input channels {self.channels!r}; 1 or 3 fit")
-        need(is_int(self.bits, 1, 8) and self.bits in (1, 8), f"input bits {self.bits!r}; 1 or 8 fit")
-        need(self.codes.shape == (256,) and self.codes.dtype.kind in "iu",
-             f"input codes of shape {self.codes.shape}, {self.codes.dtype}; 256 integers fit")
-        need(bool(self.codes.min() >= -128 and self.codes.max() <= 255), "input codes outside −128…255")
-        object.__setattr__(self, "codes", self.codes.astype(np.int16))
-        if self.bits == 1:
-            need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
-        else:
-            low, high = (-128, 127) if self.signed else (0, 255)
-            need(bool(self.codes.min() >= low and self.codes.max() <= high),
-                 f"8-bit input codes outside {low}…{high}")
+        need(isinstance(self.encoding, (ByteCodes, BitCodes)),
+             f"input encoding of type {type(self.encoding).__name__}; ByteCodes or BitCodes fit")
         need(self.fit in FITS, f"input fit {self.fit!r}; one of {FITS} fits")
         need(is_int(self.background, 0, 255), f"input background {self.background!r}; 0 to 255 fit")
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.height, self.width, self.channels
+    def shape(self) -> Shape:
+        """(height, width, channels)."""
+        return int(self.height), int(self.width), int(self.channels)
 
     @property
-    def signed(self) -> bool:
-        """Whether codes go below zero, so that the hardware reads int8 rather than uint8."""
-        return bool(self.codes.min() < 0)
+    def bits(self) -> int:
+        """Bits of an input value, 8 or 1."""
+        return self.encoding.bits
 
     @property
-    def largest_code(self) -> int:
-        """The largest |q| that the number format allows (bounds of sums follow from it)."""
-        return 1 if self.bits == 1 else 128 if self.signed else 255
+    def codes(self) -> np.ndarray:
+        """(256,) int16, the code q of each pixel value."""
+        return self.encoding.codes
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Codes q, int16, of uint8 pixels of any shape."""
-        return self.codes[pixels]
+        return self.encoding.encode(pixels)
+
+    @property
+    def map(self) -> Map:
+        """What the layers read."""
+        return Map(self.shape, self.encoding.bits, self.encoding.largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,11 +249,11 @@ def _first_maximum_at(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return rows
 
 
-def signed_codes() -> np.ndarray:
+def signed_codes() -> ByteCodes:
     """q = pixel − 128, the codes of networks trained here: a padded tap (q = 0) is then mid-grey."""
-    return np.arange(-128, 128, dtype=np.int16)
+    return ByteCodes(np.arange(-128, 128, dtype=np.int16))
 
 
-def one_bit_codes(threshold: int = 128) -> np.ndarray:
+def one_bit_codes(threshold: int = 128) -> BitCodes:
     """q = +1 where pixel ≥ threshold, else −1."""
-    return np.where(np.arange(256) >= threshold, 1, -1).astype(np.int16)
+    return BitCodes(np.where(np.arange(256) >= threshold, 1, -1).astype(np.int16))

@@ -8,11 +8,14 @@ from typing import Protocol
 
 from ..errors import BackendError
 from .config import Config
-from .fields import ERROR_TEXT, IDENTITY, REGISTERS, VERSION, Error
+from .fields import ERROR_TEXT, IDENTITY, REGISTERS, VERSION, Error, Register
 
+_REGISTERS: Mapping[str, Register] = {register.name: register for register in REGISTERS}
 OFFSETS: Mapping[str, int] = {register.name: register.offset for register in REGISTERS}
-START, RESET = 1, 2
-BUSY, DONE, FAILED = 1, 2, 4
+START, RESET = (_REGISTERS["CONTROL"][name].mask for name in ("START", "RESET"))
+BUSY, DONE, FAILED = (_REGISTERS["STATUS"][name].mask for name in ("BUSY", "DONE", "FAILED"))
+_ERROR, _LAYER = (_REGISTERS["STATUS"][name] for name in ("ERROR", "LAYER"))
+_COUNTERS = ("CYCLES", "STEPS", "WAIT_PARAMETERS", "WAIT_IMAGES", "WAIT_RESULTS")
 
 
 class Registers(Protocol):
@@ -56,8 +59,21 @@ def read_config(registers: Registers) -> Config:
     if version != VERSION:
         raise BackendError(f"the accelerator is of version {version}, this package of {VERSION}; "
                            f"take the overlay that came with it")
-    array, memory = registers.read(OFFSETS["ARRAY"]), registers.read(OFFSETS["MEMORY"])
-    return Config(array & 0xFF, array >> 8 & 0xFF, array >> 16 & 0xFF, memory & 0xFFFF, memory >> 16, array >> 24)
+    sizes = {}
+    for name in ("ARRAY", "MEMORY"):
+        value = registers.read(OFFSETS[name])
+        sizes.update({bits.name.lower(): bits.of(value) for bits in _REGISTERS[name].bits})
+    return Config(**sizes)
+
+
+def array_word(config: Config) -> int:
+    """What the register ARRAY of such an accelerator reads."""
+    return sum(bits.at(config.parameters[bits.name]) for bits in _REGISTERS["ARRAY"].bits)
+
+
+def stage_of(status: int) -> int:
+    """The stage that STATUS names: the one at work, or at fault."""
+    return _LAYER.of(status)
 
 
 def start(registers: Registers, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int]) -> None:
@@ -77,12 +93,11 @@ def start(registers: Registers, program: tuple[int, int], images: tuple[int, int
 def check_status(status: int) -> None:
     """Raise BackendError when STATUS tells of a run that failed."""
     if status & FAILED:
-        code, layer = status >> 8 & 0xFF, status >> 16 & 0xFF
+        code = _ERROR.of(status)
         text = ERROR_TEXT.get(Error(code), "") if code in set(Error) else f"error {code}"
-        raise BackendError(f"the accelerator stopped in stage {layer}: {text}")
+        raise BackendError(f"the accelerator stopped in stage {stage_of(status)}: {text}")
 
 
 def read_counters(registers: Registers) -> Counters:
     """The counters of the last run."""
-    names = ("CYCLES", "STEPS", "WAIT_PARAMETERS", "WAIT_IMAGES", "WAIT_RESULTS")
-    return Counters(*(registers.read(OFFSETS[name]) for name in names))
+    return Counters(*(registers.read(OFFSETS[name]) for name in _COUNTERS))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 # Of registers and stream together; the driver refuses an accelerator of another version.
 VERSION = 1
@@ -52,6 +53,27 @@ ERROR_TEXT: Mapping[Error, str] = {
 }
 
 
+class Bits(NamedTuple):
+    """A part of a register: ``width`` bits from bit ``low`` up."""
+
+    name: str
+    low: int
+    width: int
+
+    @property
+    def mask(self) -> int:
+        """Ones at its bits."""
+        return (1 << self.width) - 1 << self.low
+
+    def of(self, value: int) -> int:
+        """The part of a register's ``value``."""
+        return (value & self.mask) >> self.low
+
+    def at(self, part: int) -> int:
+        """A register's value with ``part`` here and 0 elsewhere."""
+        return part << self.low & self.mask
+
+
 @dataclass(frozen=True)
 class Register:
     """A 32-bit register of the AXI-Lite slave."""
@@ -60,22 +82,25 @@ class Register:
     offset: int
     access: str
     doc: str
-    bits: tuple[tuple[str, int, int], ...] = ()
+    bits: tuple[Bits, ...] = ()
+
+    def __getitem__(self, name: str) -> Bits:
+        return next(bits for bits in self.bits if bits.name == name)
 
 
 REGISTERS: tuple[Register, ...] = (
     Register("ID", 0x00, "r", f"{IDENTITY:#010x}"),
     Register("VERSION", 0x04, "r", "version of registers and stream"),
     Register("ARRAY", 0x08, "r", "sizes of the array",
-             (("LANES", 0, 8), ("PE", 8, 8), ("SIMD", 16, 8), ("ACC_WIDTH", 24, 8))),
+             (Bits("LANES", 0, 8), Bits("PE", 8, 8), Bits("SIMD", 16, 8), Bits("ACC_WIDTH", 24, 8))),
     Register("MEMORY", 0x0C, "r", "sizes of the memories, in words and rows",
-             (("BUFFER_DEPTH", 0, 16), ("RING_DEPTH", 16, 16))),
+             (Bits("BUFFER_DEPTH", 0, 16), Bits("RING_DEPTH", 16, 16))),
     Register("CONTROL", 0x10, "w", "START begins a run (ignored while busy); RESET ends one and clears STATUS",
-             (("START", 0, 1), ("RESET", 1, 1))),
+             (Bits("START", 0, 1), Bits("RESET", 1, 1))),
     Register("STATUS", 0x14, "r", "BUSY while running or resetting; DONE, FAILED and ERROR until the next start or "
                                   "reset; LAYER at fault, or at work",
-             (("BUSY", 0, 1), ("DONE", 1, 1), ("FAILED", 2, 1), ("ERROR", 8, 8), ("LAYER", 16, 8))),
-    Register("INTERRUPT", 0x18, "rw", "ENABLE lets DONE drive the interrupt line", (("ENABLE", 0, 1),)),
+             (Bits("BUSY", 0, 1), Bits("DONE", 1, 1), Bits("FAILED", 2, 1), Bits("ERROR", 8, 8), Bits("LAYER", 16, 8))),
+    Register("INTERRUPT", 0x18, "rw", "ENABLE lets DONE drive the interrupt line", (Bits("ENABLE", 0, 1),)),
     Register("PROGRAM_ADDRESS", 0x20, "rw", "bytes, a multiple of 8"),
     Register("PROGRAM_WORDS", 0x24, "rw", "64-bit words"),
     Register("IMAGE_ADDRESS", 0x28, "rw", "bytes, a multiple of 8"),

@@ -1,7 +1,9 @@
-"""Where the maps of a program lie in a lane's ping-pong memory.
+"""Where the maps of a program lie in a lane's memory.
 
-The maps between stages take turns at the two ends of the memory. Maps that share an end with the images are put behind
-them where there is room, so that the next group's images can be loaded while this one's later layers compute.
+A map takes its words from the stage that writes it to the last that reads it; two maps share words only when their
+lifetimes are apart. Maps turn to the two ends of the memory: each goes to the end opposite to the map that it is made
+of, so in a chain any two neighbours fit that fill the memory together. At the lower end a map is put above the images
+where there is room, so that the next group's images can be loaded while this one's later layers compute.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ class Layout:
     slots : int
         Images per lane.
     bases : tuple of int
-        First word of the images, then of what is behind each stage.
+        First word of the images, then of the map that leaves each stage.
     frees : int
-        The stage behind which the images' words are no longer used.
+        The stage after which the images' words are no longer used.
     """
 
     slots: int
@@ -30,45 +32,84 @@ class Layout:
     frees: int
 
 
+@dataclass
+class _Placed:
+    """A map in memory: words base … base + span − 1, from stage ``born`` to stage ``dies``."""
+
+    span: int
+    born: int
+    dies: int
+    base: int = 0
+    low: bool = True
+
+    def lives_with(self, other: _Placed) -> bool:
+        return self.born <= other.dies and other.born <= self.dies
+
+    def overlaps(self, other: _Placed) -> bool:
+        return self.base < other.base + other.span and other.base < self.base + self.span
+
+
 def sizes(stages: tuple[Stage, ...]) -> list[int]:
-    """Words of an image: of the input, then behind each stage."""
+    """Words of an image: of the input, then of the map that leaves each stage."""
     return [stages[0].in_words, *(stage.out_words for stage in stages)]
+
+
+def sources(stages: tuple[Stage, ...]) -> list[int]:
+    """For each stage the number of the map that it reads, as :func:`sizes` counts maps."""
+    return [max(0, stage.source - stages[0].index + 1) for stage in stages]
 
 
 def find_layout(stages: tuple[Stage, ...], slots: int, depth: int) -> Layout | None:
     """A layout for ``slots`` images in ``depth`` words, or None where they do not fit."""
-    spans = [size * slots for size in sizes(stages)]
-    images, bases, low = spans[0], [0], True
-    for number, stage in enumerate(stages, 1):
+    maps = _lifetimes(stages, slots)
+    images = maps[0].span
+    for number, (stage, source) in enumerate(zip(stages, sources(stages)), 1):
+        here = maps[number]
+        here.low = maps[source].low if stage.in_place else not maps[source].low
         if stage.in_place:
-            bases.append(bases[-1])
-            continue
-        low = not low
-        last = number == len(stages)
-        bases.append(_base(spans, number, low, images, depth, keep_images=last))
-    if any(not _apart(bases, spans, number, depth) for number, stage in enumerate(stages, 1) if not stage.in_place):
+            here.base = maps[source].base
+        else:
+            here.base = _base(maps, number, images, depth)
+    if any(not _fits(maps, number, depth) for number in range(1, len(maps)) if not stages[number - 1].in_place):
         return None
-    if bases[-1] < images:  # results are read out while the next images come
+    if maps[-1].base < images:  # results are read out while the next images come
         return None
-    return Layout(slots, tuple(bases), _last_use(bases, images, len(stages)))
+    frees = max(max(each.born, each.dies) for each in maps if each.base < images)
+    return Layout(slots, tuple(each.base for each in maps), frees)
 
 
-def _base(spans: list[int], number: int, low: bool, images: int, depth: int, keep_images: bool) -> int:
-    if not low:
-        return depth - spans[number]
-    neighbours = spans[number + 1] if number + 1 < len(spans) else 0
-    room = depth - max(spans[number - 1], neighbours)
-    return images if keep_images or images + spans[number] <= room else 0
+def _lifetimes(stages: tuple[Stage, ...], slots: int) -> list[_Placed]:
+    """All maps without their places; the result lives on to the end."""
+    maps = [_Placed(size * slots, number - 1, number - 1) for number, size in enumerate(sizes(stages))]
+    maps[0].born = 0
+    for number, source in enumerate(sources(stages)):
+        maps[source].dies = number
+    maps[-1].dies = len(stages)
+    return maps
 
 
-def _apart(bases: list[int], spans: list[int], number: int, depth: int) -> bool:
-    """Whether a stage's output fits the memory and does not touch its input."""
-    a, b = bases[number - 1], bases[number]
-    if b < 0 or b + spans[number] > depth:
+def _base(maps: list[_Placed], number: int, images: int, depth: int) -> int:
+    """The place of map ``number`` at its end of the memory, beside what is already placed and lives with it."""
+    here = maps[number]
+    beside = [each for each in maps[:number] if each.lives_with(here)]
+    if not here.low:
+        top = depth
+        for other in sorted((each for each in beside if not each.low), key=lambda each: -each.base):
+            top = other.base if top - here.span < other.base + other.span else top
+        return top - here.span
+    bottom = 0
+    for other in sorted((each for each in beside if each.low), key=lambda each: each.base):
+        bottom = other.base + other.span if bottom + here.span > other.base else bottom
+    is_result = number == len(maps) - 1
+    above = sum(each.span for each in beside if not each.low)
+    room = depth - max(above, 0 if is_result else maps[number + 1].span)
+    keeps_images = is_result or images + here.span <= room
+    return max(bottom, images) if keeps_images else bottom
+
+
+def _fits(maps: list[_Placed], number: int, depth: int) -> bool:
+    """Whether a map lies within the memory and touches none that lives at the same time, but itself in place."""
+    here = maps[number]
+    if here.base < 0 or here.base + here.span > depth:
         return False
-    return a + spans[number - 1] <= b or b + spans[number] <= a
-
-
-def _last_use(bases: list[int], images: int, stages: int) -> int:
-    """The last stage that reads or writes words of the images."""
-    return max(stage for stage in range(stages) if stage == 0 or min(bases[stage], bases[stage + 1]) < images)
+    return not any(each.overlaps(here) for each in maps[:number] if each.lives_with(here))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network import BinFc, FpConv, Network
-from ..network.layers import Layer
+from ..network import LayerNode, Network
 from .config import MAX_WINDOW_BYTES, WORD_BITS, Config
 from .fields import LAYER_MAGIC, LAYER_RECORD, PROGRAM_MAGIC, PROGRAM_RECORD, VERSION, Kind, pack
 from .layout import sizes
@@ -19,18 +18,17 @@ from .stages import Stage, ceil_div, input_words, pixel_words
 def pack_program(network: Network, program: Program, config: Config) -> np.ndarray:
     """The words of a program, (n,) uint64: its record, then each stage's header and tiles."""
     words = [np.array(pack(PROGRAM_RECORD, _program_values(network, program)), np.uint64)]
-    shapes = [shape for _, shape in network.walk()]
     for number, stage in enumerate(program.stages):
         words.append(np.array(pack(LAYER_RECORD, _layer_values(program, number)), np.uint64))
         if stage.kind is not Kind.PLANES:
-            words.append(_tiles(network, stage, shapes[stage.layer], config).ravel())
+            words.append(_tiles(network, stage, config).ravel())
     return np.concatenate(words)
 
 
 def _program_values(network: Network, program: Program) -> dict[str, int]:
     layout, spans, last = program.layout, sizes(program.stages), program.stages[-1]
     score = bool(program.classes)
-    fan_in = network.layers[last.layer].fan_in
+    fan_in = network.nodes[last.layer].fan_in
     halved = score and not last.fields["planes"]
     return {"magic": PROGRAM_MAGIC, "version": VERSION, "layers": len(program.stages), "in_words": program.in_words,
             "out_words": program.out_words, "in_base": layout.bases[0], "in_stride": spans[0],
@@ -46,26 +44,19 @@ def _layer_values(program: Program, number: int) -> dict[str, int]:
             "out_stride": spans[number + 1], **stage.fields}
 
 
-def _tiles(network: Network, stage: Stage, shape: tuple[int, int, int], config: Config) -> np.ndarray:
+def _tiles(network: Network, stage: Stage, config: Config) -> np.ndarray:
     """(tiles, rows, PE) uint64: thresholds, weights and, for scores, a row of ones."""
-    layer = network.layers[stage.layer]
+    node = network.nodes[stage.layer]
     channels = stage.tiles * config.pe
     rows = np.full((stage.rows, channels), ~np.uint64(0), np.uint64)
-    weights = weight_words(layer, shape, stage.layer == 0)
+    # In the order in which a window is walked.
+    weights = weight_words(node.layer.weights.reshape(node.layer.outputs, stage.weight_runs, -1))
     rows[1:1 + weights.shape[1], :len(weights)] = weights.T
-    rows[0] = _threshold_words(network, stage, channels)
+    rows[0] = _threshold_words(node, stage, channels)
     return rows.reshape(stage.rows, stage.tiles, config.pe).transpose(1, 0, 2)
 
 
-def weight_words(layer: Layer, shape: tuple[int, int, int], first: bool) -> np.ndarray:
-    """(channels, words) uint64 of a layer's weights in the order in which a window is walked."""
-    count = layer.channels_out
-    if isinstance(layer, FpConv) or (isinstance(layer, BinFc) and first):
-        return _words(layer.weights.reshape(count, 1, -1))
-    return _words(layer.weights.reshape(count, -1, shape[2]))
-
-
-def _words(bits: np.ndarray) -> np.ndarray:
+def weight_words(bits: np.ndarray) -> np.ndarray:
     """(n, pixels, channels) bits to (n, pixels · words) uint64, padded with ones."""
     count, pixels, channels = bits.shape
     padded = np.ones((count, pixels, WORD_BITS * pixel_words(channels)), np.uint8)
@@ -73,34 +64,31 @@ def _words(bits: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=-1, bitorder="little").view("<u8").reshape(count, -1).astype(np.uint64)
 
 
-def _threshold_words(network: Network, stage: Stage, channels: int) -> np.ndarray:
+def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> np.ndarray:
     """(channels,) uint64 of THRESHOLD_RECORD; channels beyond the layer's give 0."""
-    layer = network.layers[stage.layer]
-    count, score = layer.channels_out, layer.thresholds is None
-    eight_bit = stage.layer == 0 and network.input.bits == 8
-    bound = layer.fan_in * (network.input.largest_code if stage.layer == 0 else 1)
-    thresholds = np.full(channels, 0 if score else bound + 1, np.int64)
+    layer, count, score = node.layer, node.layer.outputs, bool(stage.scores)
+    thresholds = np.full(channels, 0 if score else node.bound + 1, np.int64)
     inverts = np.full(channels, score, np.int64)  # the sign bit itself leaves
     if not score:
         thresholds[:count], inverts[:count] = layer.thresholds, layer.invert
-    if eight_bit:
+    if node.input.bits == 8:
         ones = np.zeros(channels, np.int64)
         ones[:count] = layer.weights.reshape(count, -1).sum(axis=1)
-        start = -(thresholds + _plane_constant(network, layer, ones))
-        start[count:] = 0 if score else -(255 * max(layer.fan_in, MAX_WINDOW_BYTES) + 1)
+        start = -(thresholds + _plane_constant(node, stage, ones))
+        start[count:] = 0 if score else -(255 * max(node.fan_in, MAX_WINDOW_BYTES) + 1)
         # acc ← 2·acc + carry, seven times: the start's low seven bits enter one by one.
         return _threshold(2 * (start >> 7), start & 127, inverts)
     return _threshold(-thresholds, np.zeros(channels, np.int64), inverts)
 
 
-def _plane_constant(network: Network, layer: Layer, ones: np.ndarray) -> np.ndarray:
+def _plane_constant(node: LayerNode, stage: Stage, ones: np.ndarray) -> np.ndarray:
     """What the XNOR-popcount Horner sum of the planes has beyond Σ w·q, for each channel.
 
     A byte u = q + offset gives u where w = +1 and 255 − u where w = −1; unused bytes of a window hold the padding.
     """
-    offset = 128 if network.input.signed else 0
-    fan_in = layer.fan_in
-    unused = (MAX_WINDOW_BYTES - fan_in) * offset if isinstance(layer, FpConv) else 0
+    offset = 128 if node.input.signed else 0
+    fan_in = node.fan_in
+    unused = (MAX_WINDOW_BYTES - fan_in) * offset if stage.kind is Kind.FP_CONV else 0
     return 255 * (fan_in - ones) + offset * (2 * ones - fan_in) + unused
 
 
@@ -111,7 +99,7 @@ def _threshold(start: np.ndarray, carries: np.ndarray, inverts: np.ndarray) -> n
 
 def image_bytes(network: Network) -> np.ndarray | None:
     """The byte that the accelerator takes for each pixel value, (256,) uint8; None when it is the value itself."""
-    codes = network.input.codes.astype(np.int64) + (128 if network.input.signed else 0)
+    codes = network.input.codes.astype(np.int64) + (128 if network.input.map.signed else 0)
     return None if np.array_equal(codes, np.arange(256)) else codes.astype(np.uint8)
 
 
@@ -132,7 +120,7 @@ def pack_images(network: Network, pixels: np.ndarray, out: np.ndarray | None = N
         view[:, :values.shape[1]] = values if table is None else table[values]
         return out
     bits = (network.input.codes > 0).astype(np.uint8)[pixels]
-    dense = isinstance(network.layers[0], BinFc)
+    dense = network.layers[0].dense
     bits = bits.reshape(count, 1 if dense else -1, int(np.prod(network.input.shape)) if dense else pixels.shape[3])
     packed = np.packbits(bits, axis=-1, bitorder="little")
     view[...] = 0

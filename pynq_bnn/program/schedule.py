@@ -88,6 +88,8 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
         last = len(network.layers) - 1
         if any(not 0 <= cut < last for cut in cuts):
             raise BackendError(f"cuts {cuts}; a network of {last + 1} layers can be cut behind layers 0 to {last - 1}")
+        if any(not planner.cuttable(cut) for cut in cuts):
+            raise BackendError(f"cuts {cuts}; a network can be cut only where one map alone is still to be read")
         edges = [-1, *sorted(set(cuts)), last]
         programs = [planner.program(a + 1, b) for a, b in zip(edges, edges[1:])]
         if None in programs:
@@ -110,7 +112,8 @@ class _Planner:
         best: list[tuple[float, tuple[Program, ...]] | None] = [(0.0, ())] + [None] * layers
         for end in range(1, layers + 1):
             for start in range(end):
-                before, program = best[start], self.program(start, end - 1)
+                before = best[start] if self.cuttable(start - 1) else None
+                program = self.program(start, end - 1) if before and self.cuttable(end - 1) else None
                 if before is None or program is None:
                     continue
                 cycles = before[0] + self._cycles(program)
@@ -122,6 +125,10 @@ class _Planner:
                                f"for its neighbours'; up to {self.config.buffer_depth:,} words fit a lane")
         return found[1]
 
+    def cuttable(self, layer: int) -> bool:
+        """Whether only the map that leaves ``layer`` is read after it."""
+        return all(node.source >= layer for node in self.network.nodes[layer + 1:])
+
     def _cycles(self, program: Program) -> float:
         words = program.in_words, program.out_words
         return batch_cost(program.stages, program.layout, self.config, self.images, words).cycles
@@ -129,8 +136,7 @@ class _Planner:
     def _program(self, first: int, last: int) -> Program | None:
         """Layers ``first`` to ``last`` with the best number of images per lane, or None where they do not fit."""
         stages = tuple(stage for stage in self.stages if first <= stage.layer <= last)
-        layer = self.network.layers[last]
-        classes = layer.channels_out if layer.thresholds is None else 0
+        classes = stages[-1].scores
         words = stages[0].in_words, ceil_div(classes, 2) if classes else stages[-1].out_words
         best = None
         for slots in self._slot_choices(stages):

@@ -6,13 +6,15 @@ turns bytes into bit planes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..errors import BackendError
-from ..network import BinConv, BinFc, FpConv, Network
-from ..network.layers import Layer
+from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
+from ..network.geometry import Windows
+from ..network.graph import PICTURE
+from ..network.handlers import Handlers
+from ..network.layers import LAYER_KINDS
 from .config import MAX_WINDOW_BYTES, WORD_BITS, Config
 from .fields import Kind
 
@@ -25,6 +27,8 @@ class Stage:
     ----------
     layer : int
         Index in the network.
+    index, source : int
+        Its place among the network's stages, and that of the stage whose map it reads, −1 for the images.
     kind : Kind
     in_words, out_words : int
         64-bit words an image has in the buffer before and behind the stage.
@@ -32,6 +36,10 @@ class Stage:
         ⌈channels / PE⌉, and ring rows of each: thresholds, weights and, for scores, a row of ones.
     steps : int
         Cycles the array needs for all windows of an image and one tile.
+    scores : int
+        Scores that leave instead of a map; 0 for a map.
+    weight_runs : int
+        Runs of inputs in a window that each start on a word: its pixels, or 1.
     work : int
         XNORs of an image that count: real inputs inside the map, for real channels, in each bit plane.
     gather : int
@@ -50,20 +58,14 @@ class Stage:
     work: int
     gather: int
     fields: dict[str, int]
+    scores: int = 0
+    weight_runs: int = 1
+    index: int = 0
+    source: int = -1
 
     @property
     def in_place(self) -> bool:
         return self.kind is Kind.PLANES
-
-
-def computed_macs(layer: Layer, shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of an image that the accelerator computes, padding included.
-
-    Positions that no pool window uses, an odd row or column at the end, are not computed.
-    """
-    height, width, _ = layer.output_shape(shape)
-    pool = getattr(layer, "pool", 1)
-    return layer.weights.size * height * width * pool**2
 
 
 def ceil_div(value: int, by: int) -> int:
@@ -82,10 +84,7 @@ def map_words(shape: tuple[int, int, int]) -> int:
 
 def input_words(network: Network) -> int:
     """64-bit words of an image in memory, as the first layer takes it."""
-    first, values = network.layers[0], int(np.prod(network.input.shape))
-    if network.input.bits == 8:
-        return ceil_div(values, 8) if isinstance(first, FpConv) else 8 * ceil_div(values, WORD_BITS)
-    return ceil_div(values, WORD_BITS) if isinstance(first, BinFc) else map_words(network.input.shape)
+    return _lower(network.nodes[0], Config())[0].in_words
 
 
 def network_stages(network: Network, config: Config) -> tuple[Stage, ...]:
@@ -97,22 +96,27 @@ def network_stages(network: Network, config: Config) -> tuple[Stage, ...]:
         Names the layer and the limit of the accelerator that it exceeds.
     """
     stages: list[Stage] = []
-    for index, (layer, shape) in enumerate(network.walk()):
+    writers = {PICTURE: PICTURE}
+    for node in network.nodes:
         try:
-            _check_accumulator(network, index, config)
-            stages += _layer_stages(network, index, layer, shape, config)
+            lowered = _checked(node, config)
         except BackendError as error:
-            raise BackendError(f"{network.name}, layer {index} ({layer.kind}) does not fit the accelerator: "
+            raise BackendError(f"{network.name}, layer {node.index} ({node.layer.kind}) does not fit the accelerator: "
                                f"{error}") from None
+        source = writers[node.source]
+        for stage in lowered:
+            stages.append(replace(stage, index=len(stages), source=source))
+            source = stages[-1].index
+        writers[node.index] = source
     return tuple(stages)
 
 
-def _layer_stages(network: Network, index: int, layer: Layer, shape: tuple[int, int, int],
-                  config: Config) -> list[Stage]:
-    if isinstance(layer, BinFc):
-        stages = _fc_stages(network, index, layer, shape, config)
-    else:
-        stages = [_conv_stage(network, index, layer, shape, config)]
+def _checked(node: LayerNode, config: Config) -> list[Stage]:
+    """The stages of a layer that keeps to the accelerator's limits."""
+    if node.index and node.source == PICTURE:
+        raise BackendError("it reads the picture, which the first layer alone can")
+    _check_accumulator(node, config)
+    stages = _lower(node, config)
     for stage in stages:
         if stage.rows > config.ring_depth:
             most = WORD_BITS * (config.ring_depth - 2)
@@ -126,50 +130,61 @@ def _layer_stages(network: Network, index: int, layer: Layer, shape: tuple[int, 
     return stages
 
 
-def _check_accumulator(network: Network, index: int, config: Config) -> None:
-    layer, eight_bit = network.layers[index], index == 0 and network.input.bits == 8
+def _check_accumulator(node: LayerNode, config: Config) -> None:
+    eight_bit = node.input.bits == 8
     # Largest distance of a sum from its threshold: twice the bound of the sum and one. Sums of bits are halved.
-    reach = 2 * layer.fan_in * 255 + 1 if eight_bit else layer.fan_in + 1
+    reach = 2 * node.fan_in * 255 + 1 if eight_bit else node.fan_in + 1
     if reach >= 1 << config.acc_width - 1:
         most = ((1 << config.acc_width - 1) - 2) // (510 if eight_bit else 1)
-        raise BackendError(f"{layer.fan_in} inputs overflow the accumulators of {config.acc_width} bits; "
+        raise BackendError(f"{node.fan_in} inputs overflow the accumulators of {config.acc_width} bits; "
                            f"up to {most:,} fit")
 
 
-def _conv_stage(network: Network, index: int, layer: FpConv | BinConv, shape: tuple[int, int, int],
-                config: Config) -> Stage:
-    height, width, channels = shape
-    out = layer.output_shape(shape)
-    fp = isinstance(layer, FpConv)
-    if fp and layer.fan_in > MAX_WINDOW_BYTES:
-        raise BackendError(f"its window has {layer.fan_in} pixel values; up to {MAX_WINDOW_BYTES} fit")
-    unit = channels if fp else pixel_words(channels)
-    fields = {
+# --- lowering --------------------------------------------------------------------------------------------
+
+_LOWER: Handlers[Callable[[LayerNode, Config], list[Stage]]] = Handlers("stages of the accelerator", LAYER_KINDS)
+
+
+def _lower(node: LayerNode, config: Config) -> list[Stage]:
+    return _LOWER[node.layer](node, config)
+
+
+@_LOWER.for_(FpConv)
+def _fp_conv(node: LayerNode, config: Config) -> list[Stage]:
+    if node.fan_in > MAX_WINDOW_BYTES:
+        raise BackendError(f"its window has {node.fan_in} pixel values; up to {MAX_WINDOW_BYTES} fit")
+    rows, columns = _window_taps(node)
+    parts, taps = WORD_BITS // config.simd, sum(rows) * sum(columns)
+    fields = {**_conv_fields(node, node.input.shape[2]), "pad_byte": 128 if node.input.signed else 0}
+    return [Stage(node.index, Kind.FP_CONV, ceil_div(node.input.values, 8), map_words(node.output.shape),
+                  ceil_div(node.layer.outputs, config.pe), 2, len(rows) * len(columns) * 8 * parts,
+                  taps * node.input.shape[2] * node.layer.outputs * 8, _gather_wait(node, rows, columns, parts),
+                  fields)]
+
+
+@_LOWER.for_(BinConv)
+def _bin_conv(node: LayerNode, config: Config) -> list[Stage]:
+    channels, layer = node.input.shape[2], node.layer
+    rows, columns = _window_taps(node)
+    words, parts = pixel_words(channels), WORD_BITS // config.simd
+    every_tap = layer.pad_value == "one"
+    taps = len(rows) * len(columns) * layer.kernel**2 if every_tap else sum(rows) * sum(columns)
+    return [Stage(node.index, Kind.BIN_CONV, map_words(node.input.shape), map_words(node.output.shape),
+                  ceil_div(layer.outputs, config.pe), 1 + layer.kernel**2 * words, taps * words * parts,
+                  taps * channels * layer.outputs, 0, _conv_fields(node, words), weight_runs=layer.kernel**2)]
+
+
+def _conv_fields(node: LayerNode, unit: int) -> dict[str, int]:
+    """Header fields of a convolution whose input pixels take ``unit`` words, or bytes."""
+    layer, (height, width, channels), out = node.layer, node.input.shape, node.output.shape
+    return {
         "kernel": layer.kernel, "stride": layer.stride, "padding": layer.padding,
         "pool_log2": layer.pool.bit_length() - 1, "pad_one": layer.pad_value == "one",
-        "pad_byte": 128 if fp and network.input.signed else 0, "last_channels": last_channels(channels),
+        "last_channels": last_channels(channels),
         "in_height": height, "in_width": width, "out_height": out[0], "out_width": out[1],
         "pixel_words": unit, "row_words": width * unit, "kernel_row_words": layer.kernel * unit,
         "out_pixel_words": pixel_words(out[2]), "tap_values": channels,
     }
-    rows = _taps(height, out[0], layer)
-    columns = _taps(width, out[1], layer)
-    parts = WORD_BITS // config.simd
-    positions = len(rows) * len(columns)
-    gather = 0
-    every_tap = layer.pad_value == "one"
-    taps = positions * layer.kernel**2 if every_tap else sum(rows) * sum(columns)
-    if fp:
-        steps = positions * 8 * parts
-        gather = _gather_wait(layer, shape, rows, columns, parts)
-        in_words = ceil_div(height * width * channels, 8)
-    else:
-        steps = taps * unit * parts
-        in_words = map_words(shape)
-    weight_rows = 1 if fp else layer.kernel**2 * unit
-    return Stage(index, Kind.FP_CONV if fp else Kind.BIN_CONV, in_words, map_words(out),
-                 ceil_div(layer.channels_out, config.pe), 1 + weight_rows, steps,
-                 taps * channels * layer.channels_out * (8 if fp else 1), gather, fields)
 
 
 def last_channels(channels: int) -> int:
@@ -177,15 +192,20 @@ def last_channels(channels: int) -> int:
     return (channels - 1) % WORD_BITS + 1
 
 
-def _taps(size: int, pooled: int, layer: FpConv | BinConv) -> list[int]:
-    """Taps inside the map along one side, for each window position that a pool uses."""
+def _window_taps(node: LayerNode) -> tuple[list[int], list[int]]:
+    """Taps inside the map, down and across, for each window position that a pool uses."""
+    (height, width, _), out = node.input.shape, node.output.shape
+    return _taps(height, out[0], node.layer), _taps(width, out[1], node.layer)
+
+
+def _taps(size: int, pooled: int, layer: Windows) -> list[int]:
     starts = [n * layer.stride - layer.padding for n in range(pooled * layer.pool)]
     return [min(layer.kernel, size - start) - max(0, -start) for start in starts]
 
 
-def _gather_wait(layer: FpConv, shape: tuple[int, int, int], rows: list[int], columns: list[int], parts: int) -> int:
+def _gather_wait(node: LayerNode, rows: list[int], columns: list[int], parts: int) -> int:
     """Cycles by which gathering the windows of an image outlasts the planes of the windows before them."""
-    _, width, channels = shape
+    layer, (_, width, channels) = node.layer, node.input.shape
     wait = 0
     for n_y, taps_y in enumerate(rows):
         top = max(0, n_y * layer.stride - layer.padding)
@@ -197,29 +217,43 @@ def _gather_wait(layer: FpConv, shape: tuple[int, int, int], rows: list[int], co
     return wait
 
 
-def _fc_stages(network: Network, index: int, layer: BinFc, shape: tuple[int, int, int],
-               config: Config) -> list[Stage]:
-    first = index == 0
-    planes = first and network.input.bits == 8
-    score = layer.thresholds is None
-    words = ceil_div(layer.fan_in, WORD_BITS) if first else map_words(shape)
-    parts = WORD_BITS // config.simd
+@_LOWER.for_(BinFc)
+def _bin_fc(node: LayerNode, config: Config) -> list[Stage]:
+    stage = _dense_stage(node, config)
+    stage = replace(stage, out_words=pixel_words(node.layer.outputs))
+    return _with_planes(stage, node, config)
+
+
+@_LOWER.for_(Scores)
+def _scores(node: LayerNode, config: Config) -> list[Stage]:
+    stage, classes = _dense_stage(node, config), node.layer.outputs
+    # Sums leave as bit planes, and a row of ones takes the place of thresholds.
+    stage = replace(stage, out_words=pixel_words(classes) * config.acc_width, rows=stage.rows + 1, scores=classes,
+                    steps=stage.steps + config.acc_width - 1, fields={**stage.fields, "score": True})
+    return _with_planes(stage, node, config)
+
+
+def _dense_stage(node: LayerNode, config: Config) -> Stage:
+    """A fully connected stage without what depends on its output. The picture's values fill whole words."""
+    picture, planes = node.source == PICTURE, node.input.bits == 8
+    words = ceil_div(node.fan_in, WORD_BITS) if picture else map_words(node.input.shape)
+    height, width, _ = node.input.shape
     fields = {"kernel": 1, "stride": 1, "in_height": 1, "in_width": 1, "out_height": 1, "out_width": 1,
-              "pixel_words": words, "last_channels": WORD_BITS, "score": score, "planes": planes,
-              "tap_values": 0 if planes else layer.fan_in}
-    steps = words * parts * (8 if planes else 1)
-    in_words = 8 * words if planes else words
-    out_words = pixel_words(layer.channels_out)
-    if score:
-        out_words, steps = out_words * config.acc_width, steps + config.acc_width - 1
-    stage = Stage(index, Kind.BIN_FC, in_words, out_words, ceil_div(layer.channels_out, config.pe),
-                  1 + words + score, steps, layer.weights.size * (8 if planes else 1), 0, fields)
-    return [_planes_stage(index, words, parts), stage] if planes else [stage]
+              "pixel_words": words, "last_channels": WORD_BITS, "planes": planes,
+              "tap_values": 0 if planes else node.fan_in}
+    bits = node.input.bits
+    return Stage(node.index, Kind.BIN_FC, bits * words, 0, ceil_div(node.layer.outputs, config.pe), 1 + words,
+                 words * WORD_BITS // config.simd * bits, node.weight_bits * bits, 0, fields,
+                 weight_runs=1 if picture else height * width)
 
 
-def _planes_stage(index: int, words: int, parts: int) -> Stage:
+def _with_planes(stage: Stage, node: LayerNode, config: Config) -> list[Stage]:
+    """``stage``, and before it the one that turns bytes into bit planes where it reads 8-bit codes."""
+    if node.input.bits == 1:
+        return [stage]
+    words, parts = stage.fields["pixel_words"], WORD_BITS // config.simd
     fields = {"kernel": 1, "stride": 1, "in_height": 1, "in_width": words, "out_height": 1, "out_width": words,
               "pixel_words": 64, "row_words": 64 * words, "kernel_row_words": 64, "out_pixel_words": 8,
               "last_channels": WORD_BITS}
-    return Stage(index, Kind.PLANES, 8 * words, 8 * words, 1, 0, 8 * words * parts,
-                 0, words * max(0, 9 - 8 * parts), fields)
+    return [Stage(node.index, Kind.PLANES, 8 * words, 8 * words, 1, 0, 8 * words * parts,
+                  0, words * max(0, 9 - 8 * parts), fields), stage]

@@ -10,7 +10,7 @@ from ..backends.rtl import RtlBackend, Simulation
 from ..network import Network
 from ..program.batch import Counters
 from ..program.schedule import Program, Schedule, schedule
-from ..program.stages import ceil_div, computed_macs
+from ..program.stages import ceil_div
 
 # Full groups simulated of a long batch, at least, and as many more as this many cycles hold: the groups in its middle
 # all take the same time, but where one layer ends and the next begins is seen only to some ten cycles.
@@ -113,14 +113,13 @@ def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tu
 
 def _layers(network: Network, program: Program, number: int, cycles: float, seen: dict[int, float],
             bit_ops: int) -> list[LayerCycles]:
-    total, shapes = sum(seen.values()), list(network.walk())
+    total = sum(seen.values())
     rows = []
     for index in range(program.first, program.last + 1):
         share = sum(seen.get(place, 0.0) for place, stage in enumerate(program.stages) if stage.layer == index)
-        layer, shape = shapes[index]
-        macs = computed_macs(layer, shape)
+        node = network.nodes[index]
         work = sum(stage.work for stage in program.stages if stage.layer == index)
         part = cycles * share / total
-        rows.append(LayerCycles(index, layer.kind, number, program.layout.slots, macs, part,
+        rows.append(LayerCycles(index, node.layer.kind, number, program.layout.slots, node.pooled_macs, part,
                                 work / part / bit_ops if part else 0.0))
     return rows

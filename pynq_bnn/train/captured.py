@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainError
+from ..model.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 from .config import TrainConfig
 from .processes import Processes
-from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
 from .step import Step
 
 # Steps that run before the capture, so that libraries have chosen their kernels and allocated their workspaces.

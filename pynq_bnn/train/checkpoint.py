@@ -16,11 +16,11 @@ from torch import nn
 from ..data.datasets import Dataset
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
+from ..model.binary import BinaryChain, Parts
+from ..model.full_precision import RealChain
 from ..network.file import MAGIC
-from ..network.spec import InputSpec, one_bit_codes, signed_codes
-from ..zoo.topology import Topology, topology_from_dict
-from .model import BinaryChain, Parts
-from .real import RealChain
+from ..network.spec import InputSpec
+from ..network.topology import Topology, topology_from_dict
 
 FORMAT = "pynq-bnn checkpoint 2"
 # Before warm starts and teachers: such a checkpoint compiles and can be started from, but its training went otherwise.
@@ -43,9 +43,7 @@ _FIELDS = {"topology": dict, "classes": list, "config": dict, "fit": str, "datas
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
     """The input of a network trained here: q = pixel − 128, or ±1 split at 128."""
-    codes = one_bit_codes() if topology.input_bits == 1 else signed_codes()
-    background = 0 if fit == "digit" else 128
-    return InputSpec(*topology.input_shape, codes, topology.input_bits, fit, background)
+    return InputSpec(*topology.input_shape, topology.encoding, fit, 0 if fit == "digit" else 128)
 
 
 def fingerprint(data: Dataset) -> str:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data.datasets import Dataset
 from ..errors import OutputError, TrainError, first_line
-from ..zoo.topology import Topology
+from ..network.topology import Topology
 from .batches import Batches
 from .captured import CapturedStep, captures
 from .checkpoint import (

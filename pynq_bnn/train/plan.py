@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..data.split import Split
-from ..zoo.topology import Topology
+from ..network.topology import Topology
 from .batches import Batches
 from .captured import CapturedStep
 from .checkpoint import build_model, input_spec

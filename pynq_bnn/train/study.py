@@ -25,8 +25,8 @@ from typing import Any
 from ..errors import NetworkError, NetworkFileError, TrainError
 from ..files import is_dir, is_file
 from ..network.spec import FITS
+from ..network.topology import Topology, topology_from_dict, widened
 from ..zoo import find_network, find_topology, shipped
-from ..zoo.topology import Topology, topology_from_dict, widened
 from .config import TrainConfig
 
 STUDIES = Path(__file__).resolve().parents[1] / "zoo" / "studies"

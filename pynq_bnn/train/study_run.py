@@ -15,7 +15,7 @@ import torch
 from ..data.datasets import Dataset
 from ..errors import OutputError, PynqBnnError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
-from ..zoo.topology import Topology, topology_from_dict
+from ..network.topology import Topology, topology_from_dict
 from .checkpoint import BEST, LAST, fingerprint, load_checkpoint
 from .config import TrainConfig
 from .fit import Run, memory_errors

@@ -12,16 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import NetworkError, NetworkFileError, TrainError
+from ..model.binary import INITIAL_WEIGHT, BinaryChain
+from ..model.shift_norm import ShiftBatchNorm1d
 from ..network import Layer, Network
+from ..network.attributes import attributes
 from ..network.spec import InputSpec
+from ..network.topology import Topology
 from ..zoo import TOPOLOGIES, find_network, shipped
-from ..zoo.topology import Topology
 from .batches import Batches
 from .checkpoint import load_checkpoint, restore_model
 from .config import TrainConfig
 from .holdout import RANDOM
-from .model import INITIAL_WEIGHT, BinaryChain, ConvBlock
-from .shift_norm import ShiftBatchNorm1d
 
 # Pictures whose sums give batch norm its statistics.
 PICTURES = 1000
@@ -155,7 +156,7 @@ def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batc
     maps = [q for q, _ in batches.in_order(PICTURES)]
     for number, (block, layer) in enumerate(zip(model.blocks, layers)):
         _check_layer(block, layer, f"cannot start from {network.name}: layer {number}")
-        _set_weights(block.conv if isinstance(block, ConvBlock) else block.fc, layer)
+        _set_weights(block.binary, layer)
         _set_norm(block.norm, layer, *_statistics(block.seen_by_norm, maps))
         maps = [block(x) for x in maps]
     if network.output.classes == classes:
@@ -166,16 +167,15 @@ def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batc
 
 
 def _check_layer(block: nn.Module, layer: Layer, where: str) -> None:
-    conv = isinstance(block, ConvBlock)
-    mine = tuple((block.conv if conv else block.fc).weight.shape)
+    mine = tuple(block.binary.weight.shape)
     theirs = np.asarray(layer.weights).shape
     theirs = (theirs[0], theirs[3], theirs[1], theirs[2]) if len(theirs) == 4 else theirs
     if mine != theirs:
         raise TrainError(f"{where} has weights of {theirs}, here it has {mine} (out, in, ...)")
-    if not conv:
+    row = block.row
+    if row.dense:
         return
-    row, padded = block.row, block.row.padding > 0
-    for name in ("stride", "padding", "pool", *(["pad_value"] if padded else [])):
+    for name in [each.name for each in attributes(layer) if each.name != "pad_value" or row.padding]:
         if getattr(layer, name) != getattr(row, name):
             raise TrainError(f"{where} has {name} {getattr(layer, name)}, here it has {getattr(row, name)}")
     if row.order == "sign-pool" and row.pool > 1 and layer.invert.any():

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from .topology import Conv, Fc, Topology
-
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-DIGITS = tuple("0123456789")
-# GTSRB's classes 00000 to 00042, whose publisher gives numbers and pictures.
-GTSRB_CLASSES = (
-    "speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70", "speed limit 80",
-    "end of speed limit 80", "speed limit 100", "speed limit 120", "no passing", "no passing for trucks",
-    "right of way at next intersection", "priority road", "yield", "stop", "no vehicles", "no trucks", "no entry",
-    "general caution", "dangerous curve left", "dangerous curve right", "double curve", "bumpy road", "slippery road",
-    "road narrows on the right", "road work", "traffic signals", "pedestrians", "children crossing",
-    "bicycles crossing", "ice or snow", "wild animals crossing", "end of all limits", "turn right ahead",
-    "turn left ahead", "ahead only", "straight or right", "straight or left", "keep right", "keep left", "roundabout",
-    "end of no passing", "end of no passing for trucks")
+from ..data.classes import CIFAR10_CLASSES, DIGITS
+from ..network.topology import Conv, Fc, Row, Topology
 
 
 def _cnv() -> Topology:
@@ -26,7 +14,7 @@ def _cnv() -> Topology:
 
 def _binarynet(name: str, title: str, width: int, classes: tuple[str, ...]) -> Topology:
     # Courbariaux et al., Binarized Neural Networks, NIPS 2016, section 2.3 and its published code.
-    rows: list[Conv | Fc] = []
+    rows: list[Row] = []
     for channels in (width, 2 * width, 4 * width):
         rows += [Conv(channels, padding=1, order="pool-sign"), Conv(channels, padding=1, pool=2, order="pool-sign")]
     return Topology(name, title, 32, 32, 3, 8, (*rows, Fc(1024), Fc(1024)), classes)
@@ -35,7 +23,7 @@ def _binarynet(name: str, title: str, width: int, classes: tuple[str, ...]) -> T
 def _vgg16() -> Topology:
     # Urbano Pintos et al., 2022: VGG16's 13 convolutions; the last pool is 4×4, so 512 inputs meet FC 1024.
     # Order pool-sign: an OR of 16 sign bits would be +1 nearly always.
-    rows: list[Conv | Fc] = []
+    rows: list[Row] = []
     for channels, count, pool in ((64, 2, 2), (128, 2, 2), (256, 3, 2), (512, 6, 4)):
         rows += [Conv(channels, padding=1, order="pool-sign")] * (count - 1)
         rows += [Conv(channels, padding=1, pool=pool, order="pool-sign")]

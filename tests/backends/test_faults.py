@@ -14,7 +14,7 @@ from tools import needs_simulator
 
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.errors import BackendError
-from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, signed_codes
+from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
 from pynq_bnn.program.batch import BUSY, DONE, FAILED, OFFSETS, RESET, START, start
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.fields import LAYER_RECORD, PROGRAM_RECORD, Error, pack
@@ -43,7 +43,7 @@ def small_network():
 
     layers = (FpConv(bits(12, 3, 3, 1), rng.integers(-200, 200, 12).astype(np.int32), bits(12).astype(bool), padding=1),
               BinConv(bits(20, 3, 3, 12), *thresholds(20), padding=1, pool=2, pad_value="one"),
-              BinFc(bits(9, 9 * 20), *thresholds(9)), BinFc(bits(5, 9)))
+              BinFc(bits(9, 9 * 20), *thresholds(9)), Scores(bits(5, 9)))
     output = OutputSpec(tuple("abcde"), np.ones(5, np.float32), np.zeros(5, np.float32))
     return Network("small", InputSpec(6, 6, 1, signed_codes()), layers, output)
 

@@ -12,7 +12,7 @@ from pynq_bnn.classify.verify import verify_backend
 from pynq_bnn.data.datasets import load_dataset
 from pynq_bnn.errors import BackendError
 from pynq_bnn.interop.bnn_pynq import import_folder
-from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, signed_codes
+from pynq_bnn.network import BinConv, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
 from pynq_bnn.program.config import Config
 from pynq_bnn.simulation import MemoryTiming
 from pynq_bnn.zoo import TOPOLOGIES, find_network, shipped
@@ -86,7 +86,7 @@ def wide_network(seed):
         layers.append(kind(weights, thresholds, bits(len(weights)).astype(bool), 1, padding, pool))
         shape = layers[-1].output_shape(shape)
     classes = int(rng.integers(1, 300))
-    layers.append(BinFc(bits(classes, int(np.prod(shape)))))
+    layers.append(Scores(bits(classes, int(np.prod(shape)))))
     output = OutputSpec(tuple(map(str, range(classes))), np.ones(classes, np.float32), np.zeros(classes, np.float32))
     return Network(f"wide-{seed}", spec, tuple(layers), output)
 
@@ -106,7 +106,7 @@ def test_weights_that_no_window_uses_are_waited_for():
 
     layers = (FpConv(bits(8, 3, 3, 1), rng.integers(-99, 99, 8).astype(np.int32), bits(8).astype(bool), 1, 1, 4),
               BinConv(bits(24, 3, 3, 8), rng.integers(-3, 4, 24).astype(np.int32), bits(24).astype(bool), 1, 1),
-              BinFc(bits(3, 24)))
+              Scores(bits(3, 24)))
     output = OutputSpec(("a", "b", "c"), np.ones(3, np.float32), np.zeros(3, np.float32))
     network = Network("pixel", InputSpec(4, 4, 1, signed_codes()), layers, output)
     simulation = Simulation(SIZES["3 lanes, 8 PE"], MemoryTiming(rate=0.05), cuts=())
@@ -156,7 +156,7 @@ def test_counters_account_for_the_run():
 def test_no_image_gives_no_score(random_network):
     network = random_network(3)
     with RtlBackend(network, Simulation(SIZES["3 lanes, 8 PE"])) as backend:
-        assert backend.scores(noise(network, 0)).shape == (0, network.layers[-1].channels_out)
+        assert backend.scores(noise(network, 0)).shape == (0, network.layers[-1].outputs)
 
 
 def test_trace_holds_waves(random_network, tmp_path):

@@ -107,7 +107,7 @@ def mapped(new_device, monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def small_network():
     """One that fits TINY: 6×6 pixels, FP-Conv, Bin-Conv with a pool, two Bin-FC."""
-    from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, signed_codes
+    from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
 
     rng = np.random.default_rng(7)
 
@@ -120,7 +120,7 @@ def small_network():
     first = rng.integers(-200, 200, 12).astype(np.int32), bits(12).astype(bool)
     layers = (FpConv(bits(12, 3, 3, 1), *first, padding=1),
               BinConv(bits(20, 3, 3, 12), *thresholds(20), padding=1, pool=2, pad_value="one"),
-              BinFc(bits(9, 9 * 20), *thresholds(9)), BinFc(bits(5, 9)))
+              BinFc(bits(9, 9 * 20), *thresholds(9)), Scores(bits(5, 9)))
     output = OutputSpec(tuple("abcde"), np.ones(5, np.float32), np.zeros(5, np.float32))
     return Network("small", InputSpec(6, 6, 1, signed_codes()), layers, output)
 

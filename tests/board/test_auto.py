@@ -12,7 +12,7 @@ import pytest
 from pynq_bnn import Classifier
 from pynq_bnn.backends import create_backend
 from pynq_bnn.board.hwh import hwh_text
-from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, one_bit_codes
+from pynq_bnn.network import InputSpec, Network, OutputSpec, Scores, one_bit_codes
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_an_overlay_that_cannot_be_used_is_told(board, bitstream, device, small_
 
 def test_a_network_that_does_not_fit_the_accelerator_goes_to_the_processor(board, bitstream, device, caplog):
     fan_in = 64 * device.config.ring_depth
-    layers = (BinFc(np.ones((3, fan_in), np.uint8)),)
-    network = Network("wide", InputSpec(64, fan_in // 64, 1, one_bit_codes(128), 1), layers,
+    layers = (Scores(np.ones((3, fan_in), np.uint8)),)
+    network = Network("wide", InputSpec(64, fan_in // 64, 1, one_bit_codes(128)), layers,
                       OutputSpec(("a", "b", "c"), np.ones(3, np.float32), np.zeros(3, np.float32)))
     name, text = chosen(network, caplog)
     assert name == "cpu"

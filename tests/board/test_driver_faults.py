@@ -10,7 +10,7 @@ import pytest
 
 from pynq_bnn.backends.overlay import OverlayBackend, RunOptions
 from pynq_bnn.errors import BackendError, ImageError
-from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, one_bit_codes
+from pynq_bnn.network import InputSpec, Network, OutputSpec, Scores, one_bit_codes
 from pynq_bnn.program.batch import OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER, SLAVE_ERROR
 
@@ -310,8 +310,8 @@ def test_closing_twice_is_harmless_and_a_closed_backend_says_so(device, small_ne
 def test_a_network_that_does_not_fit_is_refused_and_nothing_held(device, small_network, assert_right):
     fan_in = 64 * device.config.ring_depth
     rng = np.random.default_rng(1)
-    layers = (BinFc(rng.integers(0, 2, (3, fan_in), dtype=np.uint8)),)
-    network = Network("wide", InputSpec(64, fan_in // 64, 1, one_bit_codes(128), 1), layers,
+    layers = (Scores(rng.integers(0, 2, (3, fan_in), dtype=np.uint8)),)
+    network = Network("wide", InputSpec(64, fan_in // 64, 1, one_bit_codes(128)), layers,
                       OutputSpec(("a", "b", "c"), np.ones(3, np.float32), np.zeros(3, np.float32)))
     with pytest.raises(BackendError, match=r"wide, layer 0 \(bin_fc\) does not fit"):
         OverlayBackend(network, device.bitstream)

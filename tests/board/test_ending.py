@@ -209,7 +209,7 @@ import numpy as np
 from conftest import _mapping
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.board import owner
-from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, one_bit_codes
+from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, Scores, one_bit_codes
 from pynq_bnn.program.config import Config
 from pynq_bnn.simulation.pynq_device import SimulatedDevice
 import pynq.pl_server
@@ -243,7 +243,7 @@ def tell_read(address):
         return value
 
 device._write, device._read = tell_write, tell_read
-network = Network("small", InputSpec(8, 8, 1, one_bit_codes(128), 1), (BinFc(np.ones((3, 64), np.uint8)),),
+network = Network("small", InputSpec(8, 8, 1, one_bit_codes(128)), (Scores(np.ones((3, 64), np.uint8)),),
                   OutputSpec(tuple("abc"), np.ones(3, np.float32), np.zeros(3, np.float32)))
 backend = OverlayBackend(network, device.bitstream, device=device)
 pixels = np.zeros((200, 8, 8, 1), np.uint8)

@@ -9,9 +9,9 @@ from models import random_topology, randomize
 from pynq_bnn.backends import CpuBackend, PopcountBackend
 from pynq_bnn.compile.compiler import check_pictures, compile_checkpoint, pack_model, torch_scores, with_golden
 from pynq_bnn.errors import TrainError
+from pynq_bnn.model.binary import BinaryChain, ConvBlock
 from pynq_bnn.network import read_network, write_network
 from pynq_bnn.train.checkpoint import input_spec, load_checkpoint, save_checkpoint
-from pynq_bnn.train.model import BinaryChain, ConvBlock
 from pynq_bnn.zoo import TOPOLOGIES, Conv, Topology
 
 CLASSES = ("a", "b", "c")
@@ -19,7 +19,7 @@ CLASSES = ("a", "b", "c")
 
 def packed(topology, seed, **kwargs):
     model = randomize(BinaryChain(topology, len(CLASSES)), seed, **kwargs)
-    return model, pack_model(model, topology, input_spec(topology, "letterbox"), CLASSES, name="t")
+    return model, pack_model(model, input_spec(topology, "letterbox"), CLASSES, name="t")
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from golden import batch_norm
-from models import randomize
+from models import fold_block, randomize
 
-from pynq_bnn.compile.fold import fold_block, fold_head
+from pynq_bnn.compile.compiler import fold_head
 from pynq_bnn.errors import TrainError
-from pynq_bnn.train.model import BinaryChain
+from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 CHANNELS, BOUND = 200, 45

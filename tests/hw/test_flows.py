@@ -12,7 +12,7 @@ from flows.overlay import check
 from hw.flow_tools import FACTS, fake_vivado, program
 
 from pynq_bnn.errors import PynqBnnError
-from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, load_network, one_bit_codes, save_network
+from pynq_bnn.network import InputSpec, Network, OutputSpec, Scores, load_network, one_bit_codes, save_network
 from pynq_bnn.simulation import hw_directory
 
 HW = hw_directory()
@@ -37,8 +37,8 @@ def build(tmp_path):
 
 def fc_network(units, fan_in):
     rng = np.random.default_rng(1)
-    layers = (BinFc(rng.integers(0, 2, (units, fan_in), dtype=np.uint8)),)
-    return Network("tiny", InputSpec(1, fan_in, 1, one_bit_codes(128), 1), layers,
+    layers = (Scores(rng.integers(0, 2, (units, fan_in), dtype=np.uint8)),)
+    return Network("tiny", InputSpec(1, fan_in, 1, one_bit_codes(128)), layers,
                    OutputSpec(tuple(map(str, range(units))), np.ones(units, np.float32), np.zeros(units, np.float32)))
 
 

@@ -11,11 +11,14 @@ from pynq_bnn.errors import NetworkError
 from pynq_bnn.network import (
     BinConv,
     BinFc,
+    BitCodes,
+    ByteCodes,
     FpConv,
     Golden,
     InputSpec,
     Network,
     OutputSpec,
+    Scores,
     one_bit_codes,
     read_network,
     signed_codes,
@@ -46,11 +49,12 @@ def fc(out, fan_in):
 
 
 def last(fan_in, out=2):
-    return BinFc(bits(out, fan_in))
+    return Scores(bits(out, fan_in))
 
 
 def spec(height=8, width=8, channels=3, codes=None, bit_count=8, **kw):
-    return InputSpec(height, width, channels, signed_codes() if codes is None else codes, bit_count, **kw)
+    codes = signed_codes().codes if codes is None else getattr(codes, "codes", codes)
+    return InputSpec(height, width, channels, {8: ByteCodes, 1: BitCodes}[bit_count](codes), **kw)
 
 
 def output(count=2, **kw):
@@ -68,10 +72,10 @@ ONE_BIT = spec(channels=1, codes=one_bit_codes(), bit_count=1)
 
 def test_a_fitting_chain_is_accepted_and_counted():
     net = network(fp(padding=1, pool=2), conv(out=6, stride=2, padding=1), last(2 * 2 * 6))
-    assert [shape for _, shape in net.walk()] == [(8, 8, 3), (4, 4, 4), (2, 2, 6)]
+    assert [node.input.shape for node in net.nodes] == [(8, 8, 3), (4, 4, 4), (2, 2, 6)]
     assert net.weight_bits == 4 * 27 + 6 * 36 + 2 * 24
     assert net.macs == 64 * 4 * 27 + 4 * 6 * 36 + 2 * 24
-    assert [net.acc_bound(i) for i in range(3)] == [27 * 128, 36, 24]
+    assert [node.bound for node in net.nodes] == [27 * 128, 36, 24]
 
 
 CHAINS = {
@@ -113,7 +117,7 @@ def test_a_contradiction_in_a_chain_is_refused_and_located(make, says):
                                                            (one_bit_codes(), 1, 1)])
 def test_sums_of_two_to_the_24_are_refused_and_those_just_below_accepted(codes, bit_count, largest):
     def net(height, width):
-        return network(BinFc(np.zeros((2, height * width), np.uint8)),
+        return network(Scores(np.zeros((2, height * width), np.uint8)),
                        entry=spec(height, width, 1, codes=codes, bit_count=bit_count))
 
     refused = -(-2**24 // largest)  # the smallest fan-in whose sums reach 2**24
@@ -121,39 +125,39 @@ def test_sums_of_two_to_the_24_are_refused_and_those_just_below_accepted(codes, 
     height = -(-refused // width)
     with pytest.raises(NetworkError, match="layer 0 .*2²⁴"):
         net(height, width)
-    assert net(height - 1, width).acc_bound(0) == (height - 1) * width * largest < 2**24
+    assert net(height - 1, width).nodes[0].bound == (height - 1) * width * largest < 2**24
 
 
 # --- layers -----------------------------------------------------------------------------------------------
 
 LAYERS = {
     "weights of two dimensions": (lambda: BinConv(bits(4, 9), *hidden(4)), "weights"),
-    "weights of four dimensions": (lambda: BinFc(bits(4, 3, 3, 1)), "weights"),
-    "no weights": (lambda: BinFc(bits(0, 5)), "weights"),
-    "weights of ±1": (lambda: BinFc(np.array([[1, -1]], np.int8)), "bits"),
-    "weights of 2": (lambda: BinFc(np.array([[0, 2]], np.uint8)), "bits"),
-    "float weights": (lambda: BinFc(np.ones((2, 2))), "bits"),
+    "weights of four dimensions": (lambda: Scores(bits(4, 3, 3, 1)), "weights"),
+    "no weights": (lambda: Scores(bits(0, 5)), "weights"),
+    "weights of ±1": (lambda: Scores(np.array([[1, -1]], np.int8)), "bits"),
+    "weights of 2": (lambda: Scores(np.array([[0, 2]], np.uint8)), "bits"),
+    "float weights": (lambda: Scores(np.ones((2, 2))), "bits"),
     "a window that is not square": (lambda: BinConv(bits(4, 3, 2, 1), *hidden(4)), "kernel"),
     "a window of 8": (lambda: conv(kernel=8), "kernel"),
-    "stride 3": (lambda: conv(stride=3), "stride 3"),
-    "stride 0": (lambda: fp(stride=0), "stride 0"),
-    "stride 1.0": (lambda: fp(stride=1.0), "stride 1.0"),
-    "padding of a whole kernel": (lambda: conv(padding=3), "padding 3"),
-    "negative padding": (lambda: conv(padding=-1), "padding -1"),
-    "padding True": (lambda: conv(padding=True), "padding True"),
-    "pool 3": (lambda: conv(pool=3), "pool 3"),
-    "pool True": (lambda: conv(pool=True), "pool True"),
-    "pad_value minus": (lambda: conv(pad_value="minus"), "pad_value 'minus'"),
+    "stride 3": (lambda: conv(stride=3), "stride is 3"),
+    "stride 0": (lambda: fp(stride=0), "stride is 0"),
+    "stride 1.0": (lambda: fp(stride=1.0), "stride is 1.0"),
+    "padding of a whole kernel": (lambda: conv(padding=3), "padding is 3"),
+    "negative padding": (lambda: conv(padding=-1), "padding is -1"),
+    "padding True": (lambda: conv(padding=True), "padding is True"),
+    "pool 3": (lambda: conv(pool=3), "pool is 3"),
+    "pool True": (lambda: conv(pool=True), "pool is True"),
+    "pad_value minus": (lambda: conv(pad_value="minus"), "pad_value is 'minus'"),
     "thresholds of another count": (lambda: BinFc(bits(4, 9), *hidden(3)), "thresholds"),
     "float thresholds": (lambda: BinFc(bits(2, 9), np.zeros(2), np.zeros(2, bool)), "thresholds"),
     "thresholds beyond 2**24": (lambda: BinFc(bits(1, 9), np.array([2**24 + 1]), np.zeros(1, bool)), "thresholds"),
     "the lowest int64": (lambda: BinFc(bits(1, 9), np.array([-2**63]), np.zeros(1, bool)), "thresholds"),
-    "thresholds without invert": (lambda: BinFc(bits(1, 9), np.array([1])), "invert"),
+    "thresholds without invert": (lambda: BinFc(bits(1, 9), np.array([1]), None), "invert"),
     "invert without thresholds": (lambda: BinFc(bits(1, 9), None, np.zeros(1, bool)), "invert"),
     "a convolution without thresholds": (lambda: BinConv(bits(1, 3, 3, 1), None, None), "thresholds"),
     "invert of another count": (lambda: BinFc(bits(2, 9), np.zeros(2, int), np.zeros(1, bool)), "invert"),
     "invert of 2": (lambda: BinFc(bits(1, 9), np.zeros(1, int), np.full(1, 2, np.uint8)), "invert"),
-    "too many channels": (lambda: BinFc(bits(65537, 1)), "65537 output channels"),
+    "too many channels": (lambda: Scores(bits(65537, 1)), "65537 output channels"),
 }
 
 
@@ -172,7 +176,7 @@ def test_map_sizes_are_those_of_counting_windows_by_hand(kernel, stride, pool):
                    and y + kernel <= height + padding]
         pools = [i for i in range(0, len(windows), pool) if i + pool <= len(windows)]
         layer = conv(out=2, kernel=kernel, cin=1, stride=stride, padding=padding, pool=pool)
-        assert layer.conv_shape((height, height, 1)) == (len(windows), len(windows), 2)
+        assert layer.sums_shape((height, height, 1)) == (len(windows), len(windows), 2)
         if pools:
             assert layer.output_shape((height, height, 1)) == (len(pools), len(pools), 2)
 
@@ -188,7 +192,7 @@ INPUTS = {
     "height 0": (lambda: spec(height=0), "input size"), "width 4097": (lambda: spec(width=4097), "input size"),
     "a float side": (lambda: spec(height=8.0), "input size"), "two channels": (lambda: spec(channels=2), "channels 2"),
     "channels True": (lambda: spec(channels=True), "channels True"),
-    "four bits": (lambda: spec(bit_count=4), "bits 4"), "bits True": (lambda: spec(bit_count=True), "bits True"),
+    "bare codes": (lambda: InputSpec(8, 8, 3, np.arange(256)), "encoding of type ndarray"),
     "255 codes": (lambda: spec(codes=np.arange(255)), "codes"),
     "float codes": (lambda: spec(codes=np.arange(256) / 2), "codes"),
     "codes of 256": (lambda: spec(codes=np.arange(1, 257)), "codes"),
@@ -224,10 +228,10 @@ def test_names_of_every_script_are_read_back(name):
 
 
 def test_the_largest_code_is_that_of_the_number_format():
-    assert spec(codes=UNSIGNED).largest_code == 255
-    assert spec(codes=UNSIGNED // 4).largest_code == 255
-    assert spec().largest_code == 128
-    assert ONE_BIT.largest_code == 1
+    assert spec(codes=UNSIGNED).map.largest == 255
+    assert spec(codes=UNSIGNED // 4).map.largest == 255
+    assert spec().map.largest == 128
+    assert ONE_BIT.map.largest == 1
 
 
 # --- output -------------------------------------------------------------------------------------------------
@@ -370,8 +374,8 @@ def test_no_class_or_one_by_default_is_undecided():
 @pytest.mark.parametrize(("threshold", "fits"), [(-9, True), (10, True), (-10, False), (11, False)])
 def test_a_threshold_outside_what_sums_can_reach_plus_one_is_refused(threshold, fits):
     hidden = BinFc(np.ones((1, 9), np.uint8), np.array([threshold]), np.array([False]))
-    layers = (hidden, BinFc(np.ones((1, 1), np.uint8)))
-    spec, output = InputSpec(3, 3, 1, one_bit_codes(), 1), OutputSpec(("a",), np.ones(1), np.zeros(1))
+    layers = (hidden, Scores(np.ones((1, 1), np.uint8)))
+    spec, output = InputSpec(3, 3, 1, one_bit_codes()), OutputSpec(("a",), np.ones(1), np.zeros(1))
     if fits:
         assert Network("t", spec, layers, output).layers[0].thresholds[0] == threshold
     else:
@@ -383,4 +387,4 @@ def test_a_map_too_large_for_any_computer_is_refused():
     spec = InputSpec(1024, 1024, 1, signed_codes())
     conv = FpConv(np.zeros((65, 1, 1, 1), np.uint8), np.zeros(65, np.int32), np.zeros(65, bool))
     with pytest.raises(NetworkError, match=r"layer 0 .*map of 68157440 values is too large"):
-        Network("t", spec, (conv, BinFc(np.zeros((2, 5), np.uint8))), OutputSpec(("a", "b"), np.ones(2), np.zeros(2)))
+        Network("t", spec, (conv, Scores(np.zeros((2, 5), np.uint8))), OutputSpec(("a", "b"), np.ones(2), np.zeros(2)))

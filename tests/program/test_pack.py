@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pynq_bnn.network import BinConv, BinFc
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.pack import image_bytes, pack_images, pack_program, unpack_map, unpack_scores, weight_words
 from pynq_bnn.program.schedule import schedule
@@ -19,7 +18,7 @@ def bit(words, place):
 def test_weights_of_a_pixel_fill_whole_words_and_the_rest_is_one():
     rng = np.random.default_rng(1)
     bits = rng.integers(0, 2, (3, 2, 2, 70), dtype=np.uint8)
-    words = weight_words(BinConv(bits, np.zeros(3, np.int32), np.zeros(3, bool)), (4, 4, 70), first=False)
+    words = weight_words(bits.reshape(3, 4, 70))
     assert words.shape == (3, 8)
     for o, ky, kx, c in np.ndindex(3, 2, 2, 128):
         expected = bits[o, ky, kx, c] if c < 70 else 1
@@ -28,7 +27,7 @@ def test_weights_of_a_pixel_fill_whole_words_and_the_rest_is_one():
 
 def test_weights_behind_a_map_follow_its_pixels():
     bits = np.random.default_rng(2).integers(0, 2, (2, 3 * 2 * 5), dtype=np.uint8)
-    words = weight_words(BinFc(bits), (3, 2, 5), first=False)
+    words = weight_words(bits.reshape(2, 6, 5))
     for o, y, x, c in np.ndindex(2, 3, 2, 64):
         expected = bits[o, (2 * y + x) * 5 + c] if c < 5 else 1
         assert bit(words[o], 64 * (2 * y + x) + c) == expected
@@ -46,10 +45,10 @@ def test_images_are_bytes_or_bits_as_the_first_layer_takes_them(random_network):
         for n, k in np.ndindex(codes.shape):
             if kind[0] == 8:
                 value = int(words[n, k // 8]) >> 8 * (k % 8) & 0xFF
-                assert value == codes[n, k] + (128 if network.input.signed else 0), seed
+                assert value == codes[n, k] + (128 if network.input.map.signed else 0), seed
             else:
                 channels = network.input.channels
-                place = k if kind[1] == "bin_fc" else 64 * (k // channels) + k % channels
+                place = k if kind[1] in ("bin_fc", "scores") else 64 * (k // channels) + k % channels
                 assert bit(words[n], place) == (codes[n, k] > 0), seed
     assert len(seen) >= 3
 

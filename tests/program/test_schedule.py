@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pynq_bnn.errors import BackendError
-from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, one_bit_codes, signed_codes
+from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, one_bit_codes, signed_codes
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.layout import sizes
 from pynq_bnn.program.schedule import schedule
@@ -23,7 +23,7 @@ def conv(kind, cin, out, kernel=1, **options):
 
 def fc(fan_in, out=2, score=True):
     weights = np.zeros((out, fan_in), np.uint8)
-    return BinFc(weights) if score else BinFc(weights, np.zeros(out, np.int32), np.zeros(out, bool))
+    return Scores(weights) if score else BinFc(weights, np.zeros(out, np.int32), np.zeros(out, bool))
 
 
 def check_places(plan):
@@ -78,7 +78,7 @@ def test_a_network_over_a_limit_is_refused_with_layer_and_limit(height, layers, 
 
 
 def test_the_promised_64_channel_map_of_45_by_45_fits():
-    spec = InputSpec(45, 45, 1, one_bit_codes(), 1)
+    spec = InputSpec(45, 45, 1, one_bit_codes())
     layers = (conv(BinConv, 1, 64), conv(BinConv, 64, 64, pool=4), fc(11 * 11 * 64))
     check_places(schedule(Network("large", spec, layers, OUTPUT), images=1))
 

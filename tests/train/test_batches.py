@@ -54,7 +54,7 @@ def test_each_picture_is_a_window_of_its_padded_self_mirrored_or_not():
 
 def test_digits_are_padded_with_black():
     split = Split(np.full((9, 8, 8, 1), 255, np.uint8), np.zeros(9, np.int64))
-    digits = InputSpec(8, 8, 1, one_bit_codes(), 1, "digit", 0)
+    digits = InputSpec(8, 8, 1, one_bit_codes(), "digit", 0)
     ((q, _),) = Batches(split, digits, 9, CPU).shuffled(TrainConfig(crop=3), 0)
     assert (q == -1).any()
 
@@ -88,7 +88,7 @@ def test_distorted_digits_stay_themselves_and_differ_from_each_other():
     picture = np.zeros((28, 28, 1), np.uint8)
     picture[9:19, 12:16] = 255
     split = Split(np.repeat(picture[None], 200, 0), np.zeros(200, np.int64))
-    digits = InputSpec(28, 28, 1, signed_codes(), 8, "digit", 0)
+    digits = InputSpec(28, 28, 1, signed_codes(), "digit", 0)
     ((q, _),) = Batches(split, digits, 200, CPU).shuffled(TrainConfig(distort=1.0), 0)
     ink = (q[:, 0] + 128).double() / 255
     mass = ink.sum((1, 2)) / 40
@@ -103,7 +103,7 @@ def test_distorted_digits_stay_themselves_and_differ_from_each_other():
 
 def test_distortion_of_strength_nearly_zero_changes_nothing():
     split = noise(20, 28, 1)
-    digits = InputSpec(28, 28, 1, signed_codes(), 8, "digit", 0)
+    digits = InputSpec(28, 28, 1, signed_codes(), "digit", 0)
     ((q, labels),) = Batches(split, digits, 20, CPU).shuffled(TrainConfig(distort=1e-6), 0)
     inner = np.s_[:, 1:-1, 1:-1]  # at the border interpolation meets the background
     found = q.numpy().transpose(0, 2, 3, 1) + 128

@@ -7,11 +7,11 @@ import torch
 from devices import DEVICES
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pynq_bnn.model.binary import BinaryChain, Parts
+from pynq_bnn.model.full_precision import RealChain
 from pynq_bnn.train.captured import BufferedStep, CapturedStep, Saved, Statistics
 from pynq_bnn.train.checkpoint import build_model
 from pynq_bnn.train.config import TrainConfig
-from pynq_bnn.train.model import BinaryChain, Parts
-from pynq_bnn.train.real import RealChain
 from pynq_bnn.train.step import Step, load_optimizer_state, make_optimizer, optimizer_state
 from pynq_bnn.zoo import Conv, Fc, Topology
 

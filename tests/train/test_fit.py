@@ -20,12 +20,12 @@ from PIL import Image
 from pynq_bnn.data.datasets import Dataset
 from pynq_bnn.data.split import Split
 from pynq_bnn.errors import OutputError, TrainError
+from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.train.checkpoint import COLUMNS, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
 from pynq_bnn.train.fit import Run, learning_rate, norm_momentum, train
 from pynq_bnn.train.holdout import RANDOM, STRATIFIED
 from pynq_bnn.train.lock import training_folder
-from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 SMALL = Topology("small", "", 8, 8, 1, 8, (Conv(32, pool=2), Fc(64)))

@@ -10,16 +10,16 @@ from pynq_bnn.compile.compiler import compile_checkpoint, pack_model
 from pynq_bnn.data.datasets import Dataset
 from pynq_bnn.data.split import Split
 from pynq_bnn.errors import TrainError
+from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.network import BinFc
+from pynq_bnn.network.topology import widened
 from pynq_bnn.train.batches import Batches
 from pynq_bnn.train.checkpoint import OLD_FORMAT, input_spec, load_checkpoint, save_checkpoint
 from pynq_bnn.train.config import TrainConfig
 from pynq_bnn.train.fit import train
-from pynq_bnn.train.model import BinaryChain
 from pynq_bnn.train.step import distillation_loss
 from pynq_bnn.train.warm import start_from_network, warm_start
 from pynq_bnn.zoo import Conv, Fc, Topology
-from pynq_bnn.zoo.topology import widened
 
 CLASSES = ("a", "b", "c")
 SMALL = Topology("small", "", 8, 8, 1, 8, (Conv(8, pool=2), Fc(16)))
@@ -33,7 +33,7 @@ def noise(topology, count=60, seed=0):
 
 def folded(topology, seed):
     model = randomize(BinaryChain(topology, 3), seed)
-    return pack_model(model, topology, input_spec(topology, "extend"), CLASSES, name="t")
+    return pack_model(model, input_spec(topology, "extend"), CLASSES, name="t")
 
 
 def batches(topology):
@@ -53,11 +53,11 @@ def test_a_model_started_from_a_file_folds_to_the_same_file(seed):
     network = folded(topology, seed)
     model = BinaryChain(topology, 3)
     start_from_network(model, network, network.input, batches(topology), CLASSES)
-    again = pack_model(model.eval(), topology, network.input, CLASSES, name="t")
+    again = pack_model(model.eval(), network.input, CLASSES, name="t")
     for number, (old, new) in enumerate(zip(network.layers[:-1], again.layers)):
         assert np.array_equal(old.weights, new.weights), f"seed {seed}, layer {number}"
         # Every sum that can occur: a channel that is constant over them may be written in several ways.
-        sums = np.arange(-network.acc_bound(number), network.acc_bound(number) + 1)[:, None]
+        sums = np.arange(-network.nodes[number].bound, network.nodes[number].bound + 1)[:, None]
         assert np.array_equal((sums >= old.thresholds) ^ old.invert, (sums >= new.thresholds) ^ new.invert), \
             f"seed {seed}, layer {number}"
     assert np.array_equal(network.layers[-1].weights, again.layers[-1].weights), f"seed {seed}"

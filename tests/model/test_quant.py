@@ -5,7 +5,7 @@ import pytest
 import torch
 from devices import DEVICES
 
-from pynq_bnn.train.quant import BinaryActivation, BinaryWeight
+from pynq_bnn.model.quant import BinaryActivation, BinaryWeight
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

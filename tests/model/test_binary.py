@@ -4,7 +4,7 @@ import pytest
 import torch
 from models import random_topology, randomize
 
-from pynq_bnn.train.model import BinaryChain
+from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.zoo import TOPOLOGIES, Conv, Fc, Topology
 
 
@@ -26,7 +26,7 @@ def test_published_tables_have_as_many_binary_weights_as_published(name):
     with torch.device("meta"):
         model = BinaryChain(topology, 10)
     assert sum(layer.weight.numel() for layer in model.binary_layers()) == \
-        sum(row.weight_bits for row in topology.layer_table())
+        sum(row.weight_bits for row in topology.nodes())
     assert all(layer.bias is None for layer in model.binary_layers())
 
 

@@ -8,30 +8,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from math import prod
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 from ..errors import NetworkError
-from ..network.checks import check_name
-from ..network.geometry import (
+from .attributes import OneOf, Range, attribute, check_attributes
+from .checks import check_name, need
+from .geometry import (
     MAX_CHANNELS,
-    MAX_KERNEL,
     MAX_MAP,
     MAX_SIDE,
     MAX_WEIGHT_BYTES,
-    POOLS,
-    STRIDES,
-    conv_size,
-    pooled_size,
+    Dense,
+    Map,
+    Shape,
+    Windows,
+    kernel,
+    pad_value,
+    padding,
+    pool,
+    stride,
 )
-from ..network.layers import ACC_LIMIT
-from ..network.spec import MAX_CLASSES
+from .graph import Node, build_graph
+from .spec import MAX_CLASSES, Encoding, one_bit_codes, signed_codes
 
 ORDERS = ("sign-pool", "pool-sign")
 
 
 @dataclass(frozen=True)
-class Conv:
+class Conv(Windows):
     """One convolution row.
 
     channels : output channels.
@@ -42,23 +48,69 @@ class Conv:
         (BinaryNet, XNOR-Net).
     """
 
-    channels: int
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 0
-    pad_value: str = "zero"
-    pool: int = 1
-    order: str = "sign-pool"
+    channels: int = attribute(Range(1, MAX_CHANNELS), "output channels")
+    kernel: int = kernel()
+    stride: int = stride()
+    padding: int = padding()
+    pad_value: str = pad_value()
+    pool: int = pool()
+    order: str = attribute(OneOf(ORDERS), "whether the sign or the pool comes first", "sign-pool")
+    kind: ClassVar[str] = "conv"
+    source: ClassVar[int | None] = None
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.channels
+
+    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
+        """(out, ky, kx, cin) on a map of ``shape``."""
+        return self.channels, self.kernel, self.kernel, shape[2]
+
+    def check(self) -> None:
+        """Raise NetworkError unless all attributes fit."""
+        self.check_windows()
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError where +1 would be padded to a picture."""
+        need(self.pad_value == "zero" or not is_picture,
+             "pad_value 'one' is for hidden layers; the first layer pads with q = 0")
+
+    def widened(self, factor: int) -> Conv:
+        """The row with ``factor`` times as many outputs."""
+        return replace(self, channels=self.channels * factor)
 
 
 @dataclass(frozen=True)
-class Fc:
+class Fc(Dense):
     """One fully connected row with ``units`` outputs; a map is read as (y, x, channel)."""
 
-    units: int
+    units: int = attribute(Range(1, MAX_CHANNELS), "outputs")
+    kind: ClassVar[str] = "fc"
+    source: ClassVar[int | None] = None
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.units
+
+    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
+        """(out, fan-in) on a map of ``shape``."""
+        return self.units, self.fan_in_on(shape)
+
+    def check(self) -> None:
+        """Raise NetworkError unless all attributes fit."""
+        check_attributes(self)
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Any map fits."""
+
+    def widened(self, factor: int) -> Fc:
+        """The row with ``factor`` times as many outputs."""
+        return replace(self, units=self.units * factor)
 
 
 Row = Union[Conv, Fc]
+RowNode = Node[Row]
+ROW_KINDS: tuple[type[Row], ...] = (Conv, Fc)
 
 
 @dataclass(frozen=True)
@@ -80,20 +132,34 @@ class Topology:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self)
+        try:
+            _check(self)
+        except NetworkError as error:
+            raise NetworkError(f"topology {self.name!r}: {error}") from None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the picture."""
         return self.height, self.width, self.channels
 
-    def layer_table(self, classes: int | None = None) -> list[LayerFigures]:
-        """Shapes and costs, one row a layer, the last layer (``classes`` units) included."""
-        return _figures(self, classes or len(self.classes) or 10)
+    @property
+    def picture(self) -> Map:
+        """What the first row reads."""
+        return Map(self.input_shape, self.encoding.bits, self.encoding.largest)
+
+    @property
+    def encoding(self) -> Encoding:
+        """What becomes of a pixel value: q = pixel − 128, or ±1 split at 128."""
+        return one_bit_codes() if self.input_bits == 1 else signed_codes()
+
+    def nodes(self, classes: int | None = None) -> tuple[RowNode, ...]:
+        """Each row in its place, with shapes and costs, the last layer (``classes`` units) included."""
+        return build_graph(self.picture, (*self.rows, Fc(classes or len(self.classes) or 10)))
 
     def to_dict(self) -> dict[str, Any]:
         """The table as plain JSON values, readable by :func:`topology_from_dict`."""
         table = asdict(self)
-        table["rows"] = [{"type": type(row).__name__.lower(), **asdict(row)} for row in self.rows]
+        table["rows"] = [{"type": row.kind, **asdict(row)} for row in self.rows]
         table["classes"] = list(self.classes)
         return table
 
@@ -108,44 +174,11 @@ def widened(topology: Topology, factor: int) -> Topology:
     """
     if factor == 1:
         return topology
-    rows = tuple(replace(row, units=row.units * factor) if isinstance(row, Fc)
-                 else replace(row, channels=row.channels * factor) for row in topology.rows)
     return replace(topology, name=f"{topology.name}-x{factor}", title=f"{topology.title}, {factor} times as wide",
-                   rows=rows)
-
-
-@dataclass(frozen=True)
-class LayerFigures:
-    """What one layer costs: weight bits, multiply-accumulates an image, and the bits of its output map."""
-
-    kind: str
-    output_shape: tuple[int, int, int]
-    weight_bits: int
-    macs: int
-    map_bits: int
-
-
-def _figures(topology: Topology, classes: int) -> list[LayerFigures]:
-    h, w, c = topology.input_shape
-    table = []
-    for row in (*topology.rows, Fc(classes)):
-        if isinstance(row, Conv):
-            conv_h, conv_w = (conv_size(s, row.kernel, row.stride, row.padding) for s in (h, w))
-            weight_bits = row.channels * row.kernel**2 * c
-            macs = weight_bits * conv_h * conv_w
-            h, w, c = pooled_size(conv_h, row.pool), pooled_size(conv_w, row.pool), row.channels
-        else:
-            weight_bits = macs = h * w * c * row.units
-            h, w, c = 1, 1, row.units
-        table.append(LayerFigures(type(row).__name__, (h, w, c), weight_bits, macs, h * w * c))
-    return table
+                   rows=tuple(row.widened(factor) for row in topology.rows))
 
 
 def _check(topology: Topology) -> None:
-    def need(condition: bool, what: str) -> None:
-        if not condition:
-            raise NetworkError(f"topology {topology.name!r}: {what}")
-
     check_name(topology.name, "topology name")
     need(isinstance(topology.title, str), f"title is {topology.title!r}; a text fits")
     need(len(topology.classes) <= MAX_CLASSES, f"{len(topology.classes)} classes; up to {MAX_CLASSES} fit")
@@ -153,51 +186,23 @@ def _check(topology: Topology) -> None:
         check_name(name, "class name")
     twice = next((name for i, name in enumerate(topology.classes) if name in topology.classes[:i]), None)
     need(twice is None, f"the class {twice!r} comes twice")
-    need(_one_of(topology.input_bits, (1, 8)), f"input_bits is {topology.input_bits!r}; 1 or 8 fit")
-    need(_one_of(topology.channels, (1, 3)), f"channels is {topology.channels!r}; 1 (grey) or 3 (RGB) fit")
-    need(_in_range(topology.height, MAX_SIDE) and _in_range(topology.width, MAX_SIDE),
+    need(OneOf((1, 8)).allows(topology.input_bits), f"input_bits is {topology.input_bits!r}; 1 or 8 fit")
+    need(OneOf((1, 3)).allows(topology.channels), f"channels is {topology.channels!r}; 1 (grey) or 3 (RGB) fit")
+    need(all(Range(1, MAX_SIDE).allows(side) for side in (topology.height, topology.width)),
          f"input is {topology.height!r}×{topology.width!r}; sides from 1 to {MAX_SIDE} fit")
-    h, w, c, flat = *topology.input_shape, False
-    largest = 1 if topology.input_bits == 1 else 128
     for number, row in enumerate(topology.rows):
-        where = f"layer {number}"
-        if isinstance(row, Fc):
-            need(_in_range(row.units, MAX_CHANNELS), f"{where}: units is {row.units!r}; 1 to {MAX_CHANNELS} fit")
-            need(h * w * c * largest < ACC_LIMIT,
-                 f"{where}: sums of {h * w * c} inputs exceed 2²⁴; pool or stride more")
-            h, w, c, largest, flat = 1, 1, row.units, 1, True
-            continue
-        need(not flat, f"{where}: a convolution cannot follow a fully connected layer")
-        _check_conv(row, where, need)
-        conv = [conv_size(s, row.kernel, row.stride, row.padding) for s in (h, w)]
-        need(row.kernel**2 * c * largest < ACC_LIMIT, f"{where}: sums of {row.kernel**2 * c} inputs exceed 2²⁴")
-        h, w, c, largest = *(pooled_size(s, row.pool) for s in conv), row.channels, 1
-        need(conv[0] * conv[1] * c <= MAX_MAP, f"{where}: its map is too large; up to {MAX_MAP} values fit")
-        need(h > 0 and w > 0, f"{where}: the {row.kernel}×{row.kernel} window or its pool does not fit the map")
-    bits = sum(layer.weight_bits for layer in topology.layer_table())
+        try:
+            row.check()
+            need(row.dense or not any(earlier.dense for earlier in topology.rows[:number]),
+                 "a convolution cannot follow a fully connected layer")
+        except NetworkError as error:
+            raise NetworkError(f"layer {number} ({row.kind}): {error}") from None
+    nodes = topology.nodes()
+    for node in nodes:
+        need(prod(node.sums) <= MAX_MAP,
+             f"layer {node.index} ({node.layer.kind}): its map is too large; up to {MAX_MAP} values fit")
+    bits = sum(node.weight_bits for node in nodes)
     need(bits <= 8 * MAX_WEIGHT_BYTES, f"{bits} weight bits; a .bnn file holds up to {8 * MAX_WEIGHT_BYTES}")
-    need(h * w * c * largest < ACC_LIMIT, f"the last layer: sums of {h * w * c} inputs exceed 2²⁴; pool or stride more")
-
-
-def _check_conv(row: Conv, where: str, need) -> None:
-    need(_in_range(row.channels, MAX_CHANNELS), f"{where}: channels is {row.channels!r}; 1 to {MAX_CHANNELS} fit")
-    need(_in_range(row.kernel, MAX_KERNEL), f"{where}: kernel is {row.kernel!r}; 1 to {MAX_KERNEL} fit")
-    need(_one_of(row.stride, STRIDES), f"{where}: stride is {row.stride!r}; one of {STRIDES} fits")
-    need(row.padding == 0 and type(row.padding) is int or _in_range(row.padding, row.kernel - 1),
-         f"{where}: padding is {row.padding!r}; 0 to kernel − 1 fit")
-    need(row.pad_value in ("zero", "one"), f"{where}: pad_value is {row.pad_value!r}; 'zero' or 'one' fit")
-    need(not (where == "layer 0" and row.pad_value == "one"),
-         f"{where}: pad_value 'one' is for hidden layers; the first layer pads with q = 0")
-    need(_one_of(row.pool, POOLS), f"{where}: pool is {row.pool!r}; one of {POOLS} fits")
-    need(row.order in ORDERS, f"{where}: order is {row.order!r}; one of {ORDERS} fits")
-
-
-def _in_range(value: Any, highest: int) -> bool:
-    return type(value) is int and 1 <= value <= highest
-
-
-def _one_of(value: Any, fitting: tuple[int, ...]) -> bool:
-    return type(value) is int and value in fitting
 
 
 def topology_from_dict(table: Any) -> Topology:
@@ -225,7 +230,7 @@ def topology_from_dict(table: Any) -> Topology:
 
 
 def _row(row: Any, number: int) -> Row:
-    kinds = {"conv": Conv, "fc": Fc}
+    kinds = {kind.kind: kind for kind in ROW_KINDS}
     if not isinstance(row, dict) or row.get("type") not in tuple(kinds):
         raise NetworkError(f"layer {number}: a layer is an object whose 'type' is one of {sorted(kinds)}")
     values = {key: value for key, value in row.items() if key != "type"}
@@ -251,8 +256,7 @@ def topology_from_json(path: str | Path) -> Topology:
         {"name": "mine", "height": 32, "width": 32, "channels": 3, "input_bits": 8,
          "rows": [{"type": "conv", "channels": 64, "pool": 2}, {"type": "fc", "units": 256}]}
 
-    A conv may also have "kernel" (3), "stride" (1), "padding" (0), "pad_value" ("zero" or "one") and
-    "order" ("sign-pool" or "pool-sign"), see :class:`Conv`.
+    The other keys of a row are the attributes of :class:`Conv` and :class:`Fc`, with their defaults.
 
     Raises
     ------

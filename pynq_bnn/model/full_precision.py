@@ -1,19 +1,24 @@
-"""The real-valued twin of a topology: a teacher for the binary one, and what a training step is measured against."""
+"""The full-precision twin of a topology: a teacher for the binary one, and what a training step is measured against."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..network.geometry import conv_size, pooled_size
-from ..zoo.topology import Conv, Fc, Topology
+from ..network.handlers import Handlers
+from ..network.topology import ROW_KINDS, Conv, Fc, RowNode, Topology
+
+# The block of each kind of row.
+BLOCKS: Handlers[type[RealConvBlock] | type[RealFcBlock]] = Handlers("block of a row in full precision", ROW_KINDS)
 
 
+@BLOCKS.for_(Conv)
 class RealConvBlock(nn.Module):
     """conv → BN → ReLU → pool; (N, C, H, W) in and out. Both orders of the binary block are the same here."""
 
-    def __init__(self, row: Conv, channels_in: int) -> None:
+    def __init__(self, node: RowNode) -> None:
         super().__init__()
+        row, channels_in = node.layer, node.input.shape[2]
         self.pool = row.pool
         self.conv = nn.Conv2d(channels_in, row.channels, row.kernel, row.stride, row.padding, bias=False)
         self.norm = nn.BatchNorm2d(row.channels)
@@ -23,13 +28,14 @@ class RealConvBlock(nn.Module):
         return F.max_pool2d(x, self.pool) if self.pool > 1 else x
 
 
+@BLOCKS.for_(Fc)
 class RealFcBlock(nn.Module):
     """fc → BN → ReLU; (N, C, H, W) or (N, features) in, (N, units) out."""
 
-    def __init__(self, features: int, units: int) -> None:
+    def __init__(self, node: RowNode) -> None:
         super().__init__()
-        self.fc = nn.Linear(features, units, bias=False)
-        self.norm = nn.BatchNorm1d(units)
+        self.fc = nn.Linear(node.fan_in, node.layer.outputs, bias=False)
+        self.norm = nn.BatchNorm1d(node.layer.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.fc(x.flatten(1))))
@@ -43,17 +49,9 @@ class RealChain(nn.Module):
 
     def __init__(self, topology: Topology, classes: int) -> None:
         super().__init__()
-        h, w, c = topology.input_shape
-        self.blocks = nn.ModuleList()
-        for row in topology.rows:
-            if isinstance(row, Fc):
-                self.blocks.append(RealFcBlock(h * w * c, row.units))
-                h, w, c = 1, 1, row.units
-            else:
-                self.blocks.append(RealConvBlock(row, c))
-                h, w = (pooled_size(conv_size(s, row.kernel, row.stride, row.padding), row.pool) for s in (h, w))
-                c = row.channels
-        self.head = nn.Linear(h * w * c, classes)
+        *hidden, last = topology.nodes(classes)
+        self.blocks = nn.ModuleList(BLOCKS[node.layer](node) for node in hidden)
+        self.head = nn.Linear(last.fan_in, classes)
 
     def forward(self, q: Tensor) -> Tensor:
         x = q

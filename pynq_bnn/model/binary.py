@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..network.geometry import conv_size, pooled_size
-from ..zoo.topology import Conv, Fc, Topology
+from ..network.handlers import Handlers
+from ..network.topology import ROW_KINDS, Conv, Fc, RowNode, Topology
 from .convolution import SMALL_MAP, small_map_conv
 from .quant import BinaryActivation, BinaryWeight
 from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
@@ -43,17 +43,27 @@ class Parts:
         return (ShiftBatchNorm2d if self.shift_norm else nn.BatchNorm2d)(channels, BATCH_NORM_EPS)
 
 
+# The block of each kind of row.
+BLOCKS: Handlers[type[ConvBlock] | type[FcBlock]] = Handlers("block of a row with 1-bit weights", ROW_KINDS)
+
+
+@BLOCKS.for_(Conv)
 class ConvBlock(nn.Module):
     """conv → BN → sign → pool, or conv → pool → BN → sign (``row.order``); (N, C, H, W) in and out."""
 
-    def __init__(self, row: Conv, channels_in: int, parts: Parts) -> None:
+    def __init__(self, node: RowNode, parts: Parts) -> None:
         super().__init__()
-        self.row = row
+        self.row = row = node.layer
         padding = 0 if row.pad_value == "one" else row.padding
-        self.conv = qnn.QuantConv2d(channels_in, row.channels, row.kernel, stride=row.stride, padding=padding,
+        self.conv = qnn.QuantConv2d(node.input.shape[2], row.channels, row.kernel, stride=row.stride, padding=padding,
                                     bias=False, weight_quant=BinaryWeight)
         self.norm = parts.norm2d(row.channels)
         self.sign = parts.sign()
+
+    @property
+    def binary(self) -> nn.Module:
+        """The layer with 1-bit weights."""
+        return self.conv
 
     def accumulate(self, x: Tensor) -> Tensor:
         """The integer sums of every window, before pooling."""
@@ -96,14 +106,21 @@ class ConvBlock(nn.Module):
         return F.max_pool2d(x, self.row.pool) if self.row.pool > 1 else x
 
 
+@BLOCKS.for_(Fc)
 class FcBlock(nn.Module):
     """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out, a map read as (y, x, channel)."""
 
-    def __init__(self, features: int, units: int, parts: Parts) -> None:
+    def __init__(self, node: RowNode, parts: Parts) -> None:
         super().__init__()
-        self.fc = qnn.QuantLinear(features, units, bias=False, weight_quant=BinaryWeight)
-        self.norm = parts.norm1d(units)
+        self.row = node.layer
+        self.fc = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
+        self.norm = parts.norm1d(node.layer.outputs)
         self.sign = parts.sign()
+
+    @property
+    def binary(self) -> nn.Module:
+        """The layer with 1-bit weights."""
+        return self.fc
 
     def accumulate(self, x: Tensor) -> Tensor:
         return self.fc(_flatten(x))
@@ -120,10 +137,15 @@ class FcBlock(nn.Module):
 class Head(nn.Module):
     """The last layer: integer scores, then BN as the affine map from scores to logits."""
 
-    def __init__(self, features: int, classes: int, parts: Parts) -> None:
+    def __init__(self, node: RowNode, parts: Parts) -> None:
         super().__init__()
-        self.fc = qnn.QuantLinear(features, classes, bias=False, weight_quant=BinaryWeight)
-        self.norm = parts.norm1d(classes)
+        self.fc = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
+        self.norm = parts.norm1d(node.layer.outputs)
+
+    @property
+    def binary(self) -> nn.Module:
+        """The layer with 1-bit weights."""
+        return self.fc
 
     def accumulate(self, x: Tensor) -> Tensor:
         return self.fc(_flatten(x))
@@ -143,23 +165,15 @@ class BinaryChain(nn.Module):
     def __init__(self, topology: Topology, classes: int, parts: Parts | None = None) -> None:
         super().__init__()
         parts = parts or Parts()
-        h, w, c = topology.input_shape
-        self.blocks = nn.ModuleList()
-        for row in topology.rows:
-            if isinstance(row, Fc):
-                self.blocks.append(FcBlock(h * w * c, row.units, parts))
-                h, w, c = 1, 1, row.units
-            else:
-                self.blocks.append(ConvBlock(row, c, parts))
-                h, w = (pooled_size(conv_size(s, row.kernel, row.stride, row.padding), row.pool) for s in (h, w))
-                c = row.channels
-        self.head = Head(h * w * c, classes, parts)
+        *hidden, last = topology.nodes(classes)
+        self.blocks = nn.ModuleList(BLOCKS[node.layer](node, parts) for node in hidden)
+        self.head = Head(last, parts)
         for layer in self.binary_layers():
             nn.init.uniform_(layer.weight, -INITIAL_WEIGHT, INITIAL_WEIGHT)
 
     def binary_layers(self) -> list[nn.Module]:
         """Every layer with 1-bit weights, first and last included."""
-        return [getattr(block, "conv", None) or block.fc for block in (*self.blocks, self.head)]
+        return [block.binary for block in (*self.blocks, self.head)]
 
     def forward(self, q: Tensor) -> Tensor:
         x = q

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from models import fold_block
 
-from pynq_bnn.compile.fold import fold_block, fold_head
-from pynq_bnn.train.model import BinaryChain, Parts
-from pynq_bnn.train.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d, power_of_two
+from pynq_bnn.compile.compiler import fold_head
+from pynq_bnn.model.binary import BinaryChain, Parts
+from pynq_bnn.model.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d, power_of_two
 from pynq_bnn.zoo import Fc, Topology
 
 

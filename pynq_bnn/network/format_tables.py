@@ -1,0 +1,39 @@
+"""The tables of FORMAT.md that come from the kinds of layers."""
+
+from __future__ import annotations
+
+import re
+
+from .attributes import Attribute, OneOf, attributes
+from .layers import LAYER_KINDS
+
+
+def update(document: str) -> str:
+    """``document`` with what stands between ``<!-- layers -->`` and ``<!-- /layers -->`` written from the records."""
+    return re.sub("(<!-- layers -->\n).*?(<!-- /layers -->)", lambda found: found[1] + _rows() + found[2], document,
+                  flags=re.DOTALL)
+
+
+def _rows() -> str:
+    types = ", ".join(f'`"{kind.kind}"`' for kind in LAYER_KINDS)
+    lines = ["| field | type, range | in | meaning |", "|---|---|---|---|",
+             f"| `layers[N].type` | {types} | all | see Layers; version 1 has no `\"scores\"`: its last layer is a"
+             " `bin_fc` without thresholds |",
+             "| `layers[N].input` | integer, −1 to N − 1 | all, version 2 | the layer whose map it reads, −1 for the"
+             " picture; version 1 lacks it, and each layer reads the map of the one before |"]
+    found: dict[str, tuple[Attribute, list[tuple[str, str]]]] = {}
+    for kind in LAYER_KINDS:
+        for each in attributes(kind):
+            found.setdefault(each.name, (each, []))[1].append((kind.kind, _values(each)))
+    for name, (each, kinds) in found.items():
+        ranges = sorted({values for _, values in kinds}, key=len)
+        where = ", ".join(f"`{kind}`" for kind, _ in kinds)
+        exact = "; ".join(f"{values} in `{kind}`" for kind, values in kinds) if len(ranges) > 1 else ranges[0]
+        lines.append(f"| `layers[N].{name}` | {exact} | {where} | {each.doc} |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(each: Attribute) -> str:
+    if isinstance(each.fits, OneOf):
+        return ", ".join(f'`"{value}"`' if isinstance(value, str) else str(value) for value in each.fits.values)
+    return f"integer {each.fits}"
