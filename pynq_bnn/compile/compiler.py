@@ -18,7 +18,7 @@ from ..model.binary import BinaryChain
 from ..model.shift_norm import affine
 from ..network import Golden, InputSpec, Network, OutputSpec
 from ..network.folding import Positive, Unfolded, fold_network
-from ..network.topology import RowNode
+from ..network.layers import RowNode
 from ..train.checkpoint import input_spec, load_checkpoint, restore_model
 from ..version import __version__
 
@@ -60,7 +60,7 @@ def pack_model(model: BinaryChain, spec: InputSpec, classes: tuple[str, ...], *,
 
 
 def _positive(block: nn.Module, node: RowNode) -> Positive:
-    height, width, channels = node.output.shape if _pools_first(node) else node.sums
+    height, width, channels = node.output.shape if node.layer.pools_first else node.sums
     return positive(block, (channels,) if node.layer.dense else (channels, height, width), node.bound)
 
 
@@ -87,10 +87,6 @@ def positive(block: nn.Module, shape: tuple[int, ...], bound: int) -> Positive:
         return bits.reshape(shape[0], -1).all(1).numpy()
 
     return torch.no_grad()(of_sums)
-
-
-def _pools_first(node: RowNode) -> bool:
-    return not node.layer.dense and node.layer.order == "pool-sign"
 
 
 def _sample(acc: np.ndarray, shape: tuple[int, ...]) -> Tensor:

@@ -29,7 +29,7 @@ from ..files import is_dir, is_file
 from ..network import ByteCodes, Golden, InputSpec, Network, OutputSpec, one_bit_codes
 from ..network.checks import check_name
 from ..network.folding import Positive, Unfolded, fold_network
-from ..network.topology import Conv, Fc, Row, RowNode
+from ..network.layers import Conv, Fc, Row, RowNode
 
 log = logging.getLogger(__name__)
 

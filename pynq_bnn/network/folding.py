@@ -14,14 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .checks import need
-from .geometry import Map
 from .graph import build_graph
-from .handlers import Handlers
-from .layers import BinConv, BinFc, FpConv, Hidden, Layer, Scores
+from .layers import Layer, Row, RowNode, Scores
 from .network import Network
 from .spec import InputSpec, OutputSpec
-from .topology import ROW_KINDS, Conv, Fc, Row, RowNode
 
 # (C,) int64 sums, one for each channel, to (C,) bool: whether the activation is +1 there.
 Positive = Callable[[np.ndarray], np.ndarray]
@@ -67,10 +63,10 @@ def fold_network(name: str, spec: InputSpec, hidden: Sequence[Unfolded], scores:
 
 
 def _fold_layer(layer: Unfolded, node: RowNode) -> Layer:
-    pools_first = not node.layer.dense and node.layer.pool > 1 and node.layer.order == "pool-sign"
-    folded = find_thresholds(layer.positive(node), node.bound, node.layer.outputs, pools_first)
+    row = layer.row
+    folded = find_thresholds(layer.positive(node), node.bound, row.outputs, row.pools_first)
     weights = layer.weights ^ folded.flip.reshape(-1, *(1 for _ in layer.weights.shape[1:]))
-    return folded_layer(layer.row, node.input, weights, folded.thresholds, folded.invert)
+    return row.folded(node.input, weights, folded.thresholds, folded.invert)
 
 
 def find_thresholds(positive: Positive, bound: int, channels: int, pools_first: bool) -> Folded:
@@ -111,34 +107,3 @@ def _bisect(changed: Positive, bound: int, channels: int) -> np.ndarray:
         high = np.where(found, middle, high)
         low = np.where(found | (low == high), low, middle + 1)
     return high
-
-
-# --- rows to layers --------------------------------------------------------------------------------------
-
-_LAYERS: Handlers[Callable[..., Hidden]] = Handlers("folded layer of a row", ROW_KINDS)
-
-
-def folded_layer(row: Row, source: Map, weights: np.ndarray, thresholds: np.ndarray, invert: np.ndarray) -> Hidden:
-    """The layer that ``row`` becomes on the map ``source``.
-
-    Parameters
-    ----------
-    weights : (out, ky, kx, cin) or (out, fan-in) uint8 of 0 and 1
-    thresholds : (out,) int32
-    invert : (out,) bool
-    """
-    return _LAYERS[row](row, source, weights, thresholds, invert)
-
-
-@_LAYERS.for_(Conv)
-def _conv(row: Conv, source: Map, *parts: np.ndarray) -> Hidden:
-    windows = {"stride": row.stride, "padding": row.padding, "pool": row.pool}
-    if source.bits == 8:
-        need(row.pad_value == "zero", "8-bit input is padded with q = 0")
-        return FpConv(*parts, **windows)
-    return BinConv(*parts, **windows, pad_value=row.pad_value)
-
-
-@_LAYERS.for_(Fc)
-def _fc(row: Fc, source: Map, *parts: np.ndarray) -> Hidden:
-    return BinFc(*parts)

@@ -1,24 +1,37 @@
-"""The kinds of layers of a folded network: weight bits and integer thresholds, no trace of torch or hardware.
+"""The kinds of layers, folded and as rows of a table before training; no trace of torch or hardware.
 
 A bit is 1 for +1 and 0 for −1. With ``acc`` the signed dot product of a window, a hidden layer is
 
     bit = invert ⊕ OR over the pool window of (acc ≥ threshold)
 
 per output channel; a score layer has no thresholds and its ``acc`` are the scores. Each kind is declared here and
-nowhere else: its fields in the file, what it reads, its shapes. What the engines, the accelerator and the training do
-for it is registered there, see :mod:`.handlers`.
+nowhere else: its attributes (keys of the file and of tables), what it reads, its shapes, the layer that a row becomes.
+What the engines, the accelerator and the model do for it is registered there, see :mod:`.handlers`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, ClassVar, Union
 
 import numpy as np
 
+from .attributes import OneOf, Range, attribute, check_attributes
 from .checks import need
-from .geometry import MAX_CHANNELS, MAX_KERNEL, Dense, Map, Windows, pad_value, padding, pool, stride
+from .geometry import (
+    MAX_CHANNELS,
+    MAX_KERNEL,
+    Dense,
+    Map,
+    Shape,
+    Windows,
+    kernel,
+    pad_value,
+    padding,
+    pool,
+    stride,
+)
 from .graph import ACC_LIMIT, Node
 
 _SOURCE_DOC = "index of the layer whose map it reads, −1 for the picture; the layer before where none is given"
@@ -187,3 +200,111 @@ def _check_thresholds(layer: Any) -> None:
          f"invert of shape {invert.shape}, {invert.dtype}; ({count},) bits fit")
     object.__setattr__(layer, "thresholds", thresholds.astype(np.int32))
     object.__setattr__(layer, "invert", invert.astype(bool))
+
+
+# --- rows of a table, before training --------------------------------------------------------------------
+
+ORDERS = ("sign-pool", "pool-sign")
+
+
+@dataclass(frozen=True)
+class Conv(Windows):
+    """One convolution row.
+
+    channels : output channels.
+    kernel, stride, padding : square window, both directions alike.
+    pad_value : "zero" (a padded tap adds nothing) or "one" (padded with +1).
+    pool : side and stride of the max-pool window, 1 for none.
+    order : "sign-pool" is conv → BN → sign → pool (CNV), "pool-sign" is conv → pool → BN → sign
+        (BinaryNet, XNOR-Net).
+    """
+
+    channels: int = attribute(Range(1, MAX_CHANNELS), "output channels")
+    kernel: int = kernel()
+    stride: int = stride()
+    padding: int = padding()
+    pad_value: str = pad_value()
+    pool: int = pool()
+    order: str = attribute(OneOf(ORDERS), "whether the sign or the pool comes first", "sign-pool")
+    kind: ClassVar[str] = "conv"
+    source: ClassVar[int | None] = None
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.channels
+
+    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
+        """(out, ky, kx, cin) on a map of ``shape``."""
+        return self.channels, self.kernel, self.kernel, shape[2]
+
+    def check(self) -> None:
+        """Raise NetworkError unless all attributes fit."""
+        self.check_windows()
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError where +1 would be padded to a picture."""
+        need(self.pad_value == "zero" or not is_picture,
+             "pad_value 'one' is for hidden layers; the first layer pads with q = 0")
+
+    @property
+    def pools_first(self) -> bool:
+        """Whether batch norm and sign see the largest sum of a pool window."""
+        return self.pool > 1 and self.order == "pool-sign"
+
+    def folded(self, source: Map, weights: np.ndarray, thresholds: np.ndarray, invert: np.ndarray) -> FpConv | BinConv:
+        """The layer that the row becomes on the map ``source``.
+
+        Parameters
+        ----------
+        weights : (out, ky, kx, cin) uint8 of 0 and 1
+        thresholds : (out,) int32
+        invert : (out,) bool
+        """
+        windows = {"stride": self.stride, "padding": self.padding, "pool": self.pool, "pad_value": self.pad_value}
+        return (FpConv if source.bits == 8 else BinConv)(weights, thresholds, invert, **windows)
+
+    def widened(self, factor: int) -> Conv:
+        """The row with ``factor`` times as many outputs."""
+        return replace(self, channels=self.channels * factor)
+
+
+@dataclass(frozen=True)
+class Fc(Dense):
+    """One fully connected row with ``units`` outputs; a map is read as (y, x, channel)."""
+
+    units: int = attribute(Range(1, MAX_CHANNELS), "outputs")
+    kind: ClassVar[str] = "fc"
+    source: ClassVar[int | None] = None
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.units
+
+    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
+        """(out, fan-in) on a map of ``shape``."""
+        return self.units, self.fan_in_on(shape)
+
+    def check(self) -> None:
+        """Raise NetworkError unless all attributes fit."""
+        check_attributes(self)
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Any map fits."""
+
+    @property
+    def pools_first(self) -> bool:
+        """No: there is no pool."""
+        return False
+
+    def folded(self, source: Map, weights: np.ndarray, thresholds: np.ndarray, invert: np.ndarray) -> BinFc:
+        """The layer that the row becomes; see :meth:`Conv.folded`. ``weights`` : (out, fan-in)."""
+        return BinFc(weights, thresholds, invert)
+
+    def widened(self, factor: int) -> Fc:
+        """The row with ``factor`` times as many outputs."""
+        return replace(self, units=self.units * factor)
+
+
+Row = Union[Conv, Fc]
+RowNode = Node[Row]
+ROW_KINDS: tuple[type[Row], ...] = (Conv, Fc)

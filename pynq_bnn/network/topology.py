@@ -10,107 +10,15 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Union
+from typing import Any
 
 from ..errors import NetworkError
-from .attributes import OneOf, Range, attribute, check_attributes
+from .attributes import OneOf, Range
 from .checks import check_name, need
-from .geometry import (
-    MAX_CHANNELS,
-    MAX_MAP,
-    MAX_SIDE,
-    MAX_WEIGHT_BYTES,
-    Dense,
-    Map,
-    Shape,
-    Windows,
-    kernel,
-    pad_value,
-    padding,
-    pool,
-    stride,
-)
-from .graph import Node, build_graph
+from .geometry import MAX_MAP, MAX_SIDE, MAX_WEIGHT_BYTES, Map
+from .graph import build_graph
+from .layers import ROW_KINDS, Fc, Row, RowNode
 from .spec import MAX_CLASSES, Encoding, one_bit_codes, signed_codes
-
-ORDERS = ("sign-pool", "pool-sign")
-
-
-@dataclass(frozen=True)
-class Conv(Windows):
-    """One convolution row.
-
-    channels : output channels.
-    kernel, stride, padding : square window, both directions alike.
-    pad_value : "zero" (a padded tap adds nothing) or "one" (padded with +1).
-    pool : side and stride of the max-pool window, 1 for none.
-    order : "sign-pool" is conv → BN → sign → pool (CNV), "pool-sign" is conv → pool → BN → sign
-        (BinaryNet, XNOR-Net).
-    """
-
-    channels: int = attribute(Range(1, MAX_CHANNELS), "output channels")
-    kernel: int = kernel()
-    stride: int = stride()
-    padding: int = padding()
-    pad_value: str = pad_value()
-    pool: int = pool()
-    order: str = attribute(OneOf(ORDERS), "whether the sign or the pool comes first", "sign-pool")
-    kind: ClassVar[str] = "conv"
-    source: ClassVar[int | None] = None
-
-    @property
-    def outputs(self) -> int:  # type: ignore[override]
-        return self.channels
-
-    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
-        """(out, ky, kx, cin) on a map of ``shape``."""
-        return self.channels, self.kernel, self.kernel, shape[2]
-
-    def check(self) -> None:
-        """Raise NetworkError unless all attributes fit."""
-        self.check_windows()
-
-    def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError where +1 would be padded to a picture."""
-        need(self.pad_value == "zero" or not is_picture,
-             "pad_value 'one' is for hidden layers; the first layer pads with q = 0")
-
-    def widened(self, factor: int) -> Conv:
-        """The row with ``factor`` times as many outputs."""
-        return replace(self, channels=self.channels * factor)
-
-
-@dataclass(frozen=True)
-class Fc(Dense):
-    """One fully connected row with ``units`` outputs; a map is read as (y, x, channel)."""
-
-    units: int = attribute(Range(1, MAX_CHANNELS), "outputs")
-    kind: ClassVar[str] = "fc"
-    source: ClassVar[int | None] = None
-
-    @property
-    def outputs(self) -> int:  # type: ignore[override]
-        return self.units
-
-    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
-        """(out, fan-in) on a map of ``shape``."""
-        return self.units, self.fan_in_on(shape)
-
-    def check(self) -> None:
-        """Raise NetworkError unless all attributes fit."""
-        check_attributes(self)
-
-    def check_input(self, source: Map, is_picture: bool) -> None:
-        """Any map fits."""
-
-    def widened(self, factor: int) -> Fc:
-        """The row with ``factor`` times as many outputs."""
-        return replace(self, units=self.units * factor)
-
-
-Row = Union[Conv, Fc]
-RowNode = Node[Row]
-ROW_KINDS: tuple[type[Row], ...] = (Conv, Fc)
 
 
 @dataclass(frozen=True)

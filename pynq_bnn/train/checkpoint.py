@@ -16,7 +16,8 @@ from torch import nn
 from ..data.datasets import Dataset
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
-from ..model.binary import BinaryChain, Parts
+from ..model.binary import BinaryChain
+from ..model.blocks import Parts
 from ..model.full_precision import RealChain
 from ..network.file import MAGIC
 from ..network.spec import InputSpec

@@ -7,7 +7,8 @@ from pathlib import Path
 from ..errors import NetworkError
 from ..files import is_dir, is_file
 from ..network import Network, load_network
-from ..network.topology import Conv, Fc, Topology, topology_from_json
+from ..network.layers import Conv, Fc
+from ..network.topology import Topology, topology_from_json
 from .tables import TOPOLOGIES
 
 __all__ = ["TOPOLOGIES", "Conv", "Fc", "Topology", "find_network", "find_topology", "shipped"]

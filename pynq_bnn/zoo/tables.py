@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..data.classes import CIFAR10_CLASSES, DIGITS
-from ..network.topology import Conv, Fc, Row, Topology
+from ..network.layers import Conv, Fc, Row
+from ..network.topology import Topology
 
 
 def _cnv() -> Topology:

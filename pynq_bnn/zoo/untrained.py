@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..network import InputSpec, Layer, Network, OutputSpec, Scores
-from ..network.folding import folded_layer
-from ..network.topology import RowNode, Topology
+from ..network.layers import RowNode
+from ..network.topology import Topology
 
 # Deviation of uniform 8-bit codes.
 _CODE_SPREAD = 74
@@ -29,9 +29,8 @@ def _random_layer(node: RowNode, rng: np.random.Generator) -> Layer:
     spread = np.sqrt(node.fan_in) * (_CODE_SPREAD if bits == 8 else 1)
     thresholds = np.clip(np.rint(rng.normal(0, spread, count)), -node.bound, node.bound).astype(np.int32)
     weights = _bits(rng, row.weights_shape(node.input.shape))
-    inverts = not row.dense and row.order == "pool-sign"
-    invert = _bits(rng, (count,)).astype(bool) if inverts else np.zeros(count, bool)
-    return folded_layer(row, node.input, weights, thresholds, invert)
+    invert = _bits(rng, (count,)).astype(bool) if row.pools_first else np.zeros(count, bool)
+    return row.folded(node.input, weights, thresholds, invert)
 
 
 def _bits(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

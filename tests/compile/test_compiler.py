@@ -9,7 +9,8 @@ from models import random_topology, randomize
 from pynq_bnn.backends import CpuBackend, PopcountBackend
 from pynq_bnn.compile.compiler import check_pictures, compile_checkpoint, pack_model, torch_scores, with_golden
 from pynq_bnn.errors import TrainError
-from pynq_bnn.model.binary import BinaryChain, ConvBlock
+from pynq_bnn.model.binary import BinaryChain
+from pynq_bnn.model.blocks import ConvBlock
 from pynq_bnn.network import read_network, write_network
 from pynq_bnn.train.checkpoint import input_spec, load_checkpoint, save_checkpoint
 from pynq_bnn.zoo import TOPOLOGIES, Conv, Topology

@@ -26,7 +26,7 @@ def test_values_and_gradients_are_those_of_conv2d(kernel, padding, height, width
 
 def test_only_small_maps_take_it(monkeypatch):
     seen = []
-    monkeypatch.setattr("pynq_bnn.model.binary.small_map_conv",
+    monkeypatch.setattr("pynq_bnn.model.blocks.small_map_conv",
                         lambda x, *rest: seen.append(x.shape[2]) or convolution.small_map_conv(x, *rest))
     rows = (Conv(4, padding=1, pool=2), Conv(4, padding=1, pool=2), Conv(4, padding=1, stride=2))
     BinaryChain(Topology("t", "", 16, 16, 3, 8, rows), 2)(torch.zeros(2, 3, 16, 16))

@@ -8,7 +8,8 @@ import torch
 from models import fold_block
 
 from pynq_bnn.compile.compiler import fold_head
-from pynq_bnn.model.binary import BinaryChain, Parts
+from pynq_bnn.model.binary import BinaryChain
+from pynq_bnn.model.blocks import Parts
 from pynq_bnn.model.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d, power_of_two
 from pynq_bnn.zoo import Fc, Topology
 

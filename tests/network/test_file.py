@@ -31,7 +31,7 @@ from pynq_bnn.network import (
     signed_codes,
     write_network,
 )
-from pynq_bnn.network.topology import Conv
+from pynq_bnn.network.layers import Conv
 from pynq_bnn.zoo.tables import TOPOLOGIES
 
 MEMORY_LIMIT = 64 << 20

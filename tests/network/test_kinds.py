@@ -14,8 +14,7 @@ import pynq_bnn
 from pynq_bnn.network.attributes import attributes
 from pynq_bnn.network.format_tables import update
 from pynq_bnn.network.handlers import Handlers
-from pynq_bnn.network.layers import LAYER_KINDS, BinConv, FpConv
-from pynq_bnn.network.topology import ROW_KINDS, Conv
+from pynq_bnn.network.layers import LAYER_KINDS, ROW_KINDS, BinConv, Conv, FpConv
 
 
 def every_part() -> list[Handlers]:

@@ -7,7 +7,8 @@ import torch
 from devices import DEVICES
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pynq_bnn.model.binary import BinaryChain, Parts
+from pynq_bnn.model.binary import BinaryChain
+from pynq_bnn.model.blocks import Parts
 from pynq_bnn.model.full_precision import RealChain
 from pynq_bnn.train.captured import BufferedStep, CapturedStep, Saved, Statistics
 from pynq_bnn.train.checkpoint import build_model

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pynq_bnn.errors import NetworkError
-from pynq_bnn.network.topology import Conv, Fc, Topology, topology_from_dict, topology_from_json
+from pynq_bnn.network.layers import Conv, Fc
+from pynq_bnn.network.topology import Topology, topology_from_dict, topology_from_json
 from pynq_bnn.zoo.tables import TOPOLOGIES
 
 # name: weight bits, MACs in tenths of a million, largest map in bits; as printed by the networks' owners.
