@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from .arrays import Array
 from .backends.profile import LayerProfile
 from .classify.history import History
 from .classify.result import Result
@@ -232,7 +233,7 @@ def maps_chart(profiles: Mapping[str, Sequence[LayerProfile]], channels: Sequenc
     return _image(figure)
 
 
-def _mosaic(packed: np.ndarray, channels: int) -> np.ndarray:
+def _mosaic(packed: Array, channels: int) -> Array:
     """The first 16 channels of a map of packed bits, four by four with gaps; a flat one as a block."""
     bits = np.unpackbits(packed, axis=-1, bitorder="little")[..., :channels].astype(np.float32)
     height, width, _ = bits.shape
@@ -248,7 +249,7 @@ def _mosaic(packed: np.ndarray, channels: int) -> np.ndarray:
     return canvas
 
 
-def _bits_that_differ(a: np.ndarray, b: np.ndarray) -> int:
+def _bits_that_differ(a: Array, b: Array) -> int:
     return int(np.unpackbits(a ^ b).sum())
 
 

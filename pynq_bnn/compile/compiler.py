@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..arrays import Array
 from ..backends.cpu import CpuBackend
 from ..errors import NetworkError, TrainError
 from ..model.binary import BinaryChain
@@ -82,14 +83,14 @@ def positive(block: nn.Module, shape: tuple[int, ...], bound: int) -> Positive:
     """
     _check_finite(block, shape, bound)
 
-    def of_sums(acc: np.ndarray) -> np.ndarray:
+    def of_sums(acc: Array) -> Array:
         bits = block.activate(_sample(acc, shape)) > 0
         return bits.reshape(shape[0], -1).all(1).numpy()
 
     return torch.no_grad()(of_sums)
 
 
-def _sample(acc: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+def _sample(acc: Array, shape: tuple[int, ...]) -> Tensor:
     column = torch.from_numpy(acc.astype(np.float32)).reshape(1, shape[0], *(1 for _ in shape[1:]))
     return column.expand(1, *shape).contiguous()
 
@@ -101,13 +102,13 @@ def _check_finite(block: nn.Module, shape: tuple[int, ...], bound: int) -> None:
             raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
 
 
-def fold_head(norm: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+def fold_head(norm: nn.Module) -> tuple[Array, Array]:
     """Scale and offset, (K,) float32 each, of the affine map that batch norm makes of the scores."""
     scale, offset = affine(norm)
     return scale.numpy().astype(np.float32), offset.numpy().astype(np.float32)
 
 
-def _bits(layer: nn.Module) -> np.ndarray:
+def _bits(layer: nn.Module) -> Array:
     """Weight bits as (out, ky, kx, cin) or (out, in), from Brevitas' own quantized weight."""
     with torch.no_grad():
         weights = layer.quant_weight().value
@@ -136,7 +137,7 @@ def with_golden(network: Network, model: BinaryChain) -> Network:
 
 
 @torch.no_grad()
-def torch_scores(model: BinaryChain, spec: InputSpec, pixels: np.ndarray) -> np.ndarray:
+def torch_scores(model: BinaryChain, spec: InputSpec, pixels: Array) -> Array:
     """(N, K) int32 scores of the torch model in float32, contiguous on the CPU."""
     q = torch.from_numpy(spec.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
     model = model.eval().to(memory_format=torch.contiguous_format)
@@ -145,7 +146,7 @@ def torch_scores(model: BinaryChain, spec: InputSpec, pixels: np.ndarray) -> np.
     return model.head.accumulate(q).numpy().astype(np.int32)
 
 
-def check_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
+def check_pictures(shape: tuple[int, int, int], count: int) -> Array:
     """Pictures of coloured waves and noise, (count, H, W, C) uint8, the same on every machine and day."""
     h, w, c = shape
     rng = np.random.Generator(np.random.PCG64(2016))

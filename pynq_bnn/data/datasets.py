@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..classify.preprocess import network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
@@ -189,7 +190,7 @@ def _idx_pair(place: Path, name: str, classes: int) -> Split:
     return Split(images[..., None], labels)
 
 
-def _idx(path: Path, rank: int) -> np.ndarray:
+def _idx(path: Path, rank: int) -> Array:
     dotted = path.with_name(path.name.replace("-idx", ".idx"))  # as some archives name them
     raw = _read(dotted if is_file(dotted) else path)
     head = 4 + 4 * rank

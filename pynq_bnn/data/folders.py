@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..arrays import Array
 from ..errors import DataError, ImageError, first_line
 from .names import match_names
 from .split import LAYOUTS, Split
@@ -53,7 +54,7 @@ class Reading:
     groups: list[int] = field(default_factory=list)
     crc: int = 0
 
-    def read(self, classes: Sequence[str], prepare: Callable[[Path], np.ndarray], progress: Callable) -> Split | None:
+    def read(self, classes: Sequence[str], prepare: Callable[[Path], Array], progress: Callable) -> Split | None:
         """The pictures; one that cannot be read is left out with a warning. None where none can be.
 
         Raises

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from ..arrays import Array
 from ..classify.preprocess import read_picture
 from ..errors import DataError, ImageError, first_line
 from ..files import is_dir, is_file
@@ -47,7 +46,7 @@ class Signs(Reading):
 
     boxes: dict[Path, Box] = field(default_factory=dict)
 
-    def cut(self, path: Path, prepare: Callable) -> np.ndarray:
+    def cut(self, path: Path, prepare: Callable) -> Array:
         """The network's pixels of the sign in the picture at ``path``."""
         image, box = read_picture(path), self.boxes[path]
         if not (0 <= box[0] < box[2] <= image.width and 0 <= box[1] < box[3] <= image.height):
@@ -162,6 +161,6 @@ def _row(row: dict[str, str | None], pictures: Path, where: str) -> tuple[Path, 
     return pictures / name, label, (x1, y1, x2, y2)
 
 
-def cutter(signs: Signs, prepare: Callable) -> Callable[[Path], np.ndarray]:
+def cutter(signs: Signs, prepare: Callable) -> Callable[[Path], Array]:
     """``prepare`` for a path among ``signs``, its region cut out."""
     return partial(signs.cut, prepare=prepare)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from ..arrays import Array
 from ..errors import DataError, OutputError
 
 SHAPES = ("circle", "square", "triangle", "star")
@@ -71,7 +72,7 @@ def write_film(folder: str | Path, photos: Sequence[str | Path], frames: int = 2
     return folder
 
 
-def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> np.ndarray:
+def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> Array:
     """A filled shape of any size, place and turn within a square.
 
     Parameters

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
+
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -24,7 +26,7 @@ _MOST_DIMENSIONS = 8
 _MOST_BYTES = 1 << 32
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     """The arrays called ``names``, as far as they are there and hold real numbers.
 
     Raises
@@ -77,7 +79,7 @@ def _unpacked(element: memoryview) -> memoryview:
     return memoryview(content)
 
 
-def _array(element: memoryview, order: str, names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:
+def _array(element: memoryview, order: str, names: tuple[str, ...]) -> tuple[str, Array | None]:
     """Name and values; None for what is not asked for or holds no real numbers."""
     parts = _elements(element, order)
     try:

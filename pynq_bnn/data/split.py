@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
+
 LAYOUTS = ("a data set directory holds the CIFAR-10 binary batches, the MNIST idx files, SVHN's train_32x32.mat and"
            " test_32x32.mat, GTSRB's Final_Training, or CLASS/picture.jpg for two classes or more")
 # Of more classes than this only the smallest and the largest are named.
@@ -21,14 +23,14 @@ class Split:
     traffic sign, and must not lie on both sides of a hold-out.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray | None = None
+    images: Array
+    labels: Array
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, indices: np.ndarray) -> Split:
+    def take(self, indices: Array) -> Split:
         """The pictures and labels at ``indices``, in that order."""
         groups = None if self.groups is None else self.groups[indices]
         return Split(self.images[indices], self.labels[indices], groups)
@@ -44,7 +46,7 @@ class Split:
         return cls(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
-def count_words(classes: Sequence[str], labels: Sequence[int] | np.ndarray) -> str:
+def count_words(classes: Sequence[str], labels: Sequence[int] | Array) -> str:
     """How many pictures each class has, in words: "30 pictures: apple 20, pear 10"."""
     counts = np.bincount(np.asarray(labels, np.int64), minlength=len(classes)).tolist()
     total = f"{sum(counts):,} pictures"

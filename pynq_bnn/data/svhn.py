@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import DataError, first_line
 from ..files import is_file
 from .classes import DIGITS
@@ -48,7 +49,7 @@ def read_part(place: Path, part: str) -> Split:
     return Split(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels % len(DIGITS))
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path) -> dict[str, Array]:
     try:
         return read_arrays(path, ("X", "y"))
     except MemoryError:

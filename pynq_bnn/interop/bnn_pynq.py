@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import ImportFolderError, NetworkError
 from ..files import is_dir, is_file
 from ..network import ByteCodes, Golden, InputSpec, Network, OutputSpec, one_bit_codes
@@ -45,7 +46,7 @@ class _Matrix(NamedTuple):
 
 
 # Weight bits (neurons, inputs) uint8, and thresholds (neurons,) int64 or None.
-_Read = tuple[np.ndarray, np.ndarray | None]
+_Read = tuple[Array, Array | None]
 
 _CNV = (
     _Matrix(27, 64, 3, 16), _Matrix(576, 64, 32, 32), _Matrix(576, 128, 32, 16), _Matrix(1152, 128, 32, 16),
@@ -127,7 +128,7 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _outputs(bits: np.ndarray) -> int:
+def _outputs(bits: Array) -> int:
     """Rows of the last layer up to the last that is trained; BNN-PYNQ fills up with rows of +1."""
     trained = np.flatnonzero(~bits.all(axis=1))
     return int(trained[-1]) + 1 if len(trained) else len(bits)
@@ -183,7 +184,7 @@ class _ParameterFiles:
         weights = np.ascontiguousarray(np.stack(bits, axis=1).reshape(matrix.neurons, matrix.inputs))
         return weights, np.stack(thresholds, axis=1).reshape(-1) if thresholds else None
 
-    def _weights(self, name: str, count: int, simd: int) -> np.ndarray:
+    def _weights(self, name: str, count: int, simd: int) -> Array:
         """(count, simd) uint8 bits."""
         words = self._words(name, count)
         bits = np.unpackbits(words.view(np.uint8).reshape(count, 8), axis=1, bitorder="little")
@@ -193,7 +194,7 @@ class _ParameterFiles:
                                     " the file is damaged or of another network, copy the folder again")
         return bits[:, :simd]
 
-    def _thresholds(self, name: str, count: int) -> np.ndarray:
+    def _thresholds(self, name: str, count: int) -> Array:
         values = self._words(name, count).view("<i8")
         bad = (values < -_THRESHOLD_LIMIT) | (values >= _THRESHOLD_LIMIT)
         if bad.any():
@@ -202,7 +203,7 @@ class _ParameterFiles:
                                     " beyond the 24 bits of BNN-PYNQ; the file is damaged, copy the folder again")
         return values.astype(np.int64)
 
-    def _words(self, name: str, count: int) -> np.ndarray:
+    def _words(self, name: str, count: int) -> Array:
         """(count,) little-endian uint64, zeros past the end of the file."""
         path = self._folder / name
         try:
@@ -222,7 +223,7 @@ class _ParameterFiles:
 # --- building the network ----------------------------------------------------------------------------
 
 # Name-independent parts of a network: its input, hidden layers, last layer's weight bits and output.
-_Parts = tuple[InputSpec, list[Unfolded], np.ndarray, OutputSpec]
+_Parts = tuple[InputSpec, list[Unfolded], Array, OutputSpec]
 
 
 def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> _Parts:
@@ -240,12 +241,12 @@ def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> _Parts:
     return InputSpec(32, 32, 3, _cnv_codes(), fit="letterbox", background=255), hidden, last[:count], output
 
 
-def _first_positive(thresholds: np.ndarray, node: RowNode) -> Positive:
+def _first_positive(thresholds: Array, node: RowNode) -> Positive:
     """The rule of the first layer: threshold < 2·acc."""
     return lambda acc: thresholds < 2 * acc
 
 
-def _positive(thresholds: np.ndarray, node: RowNode) -> Positive:
+def _positive(thresholds: Array, node: RowNode) -> Positive:
     """The rule of the others: threshold < popcount, where acc = 2·popcount − fan-in."""
     return lambda acc: 2 * thresholds < acc + node.fan_in
 
@@ -271,7 +272,7 @@ def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> _
     return InputSpec(28, 28, 1, one_bit_codes(128), fit="digit", background=0), hidden, bits[:count], output
 
 
-def _without_padding(bits: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _without_padding(bits: Array, folder: Path) -> tuple[Array, Array]:
     """Weights (neurons, 784) of the real pixels, and what the padding adds to each neuron's popcount.
 
     Padding inputs are bit 0: XNOR with their weight 1 gives 0. A last word of zeros, past the end of a short

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import NetworkError, OutputError
 from ..network import Layer, Network
 from .bnn_pynq import _CNV, _CNV_CONVS, _CNV_POOLED, _Matrix
@@ -89,7 +90,7 @@ def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> No
             (folder / f"{number}-{pe}-thres.bin").write_bytes(limits.astype("<i8").tobytes())
 
 
-def _limits(layer: Layer, first: bool) -> np.ndarray:
+def _limits(layer: Layer, first: bool) -> Array:
     """t with ``t < 2·acc`` (first layer) or ``t < popcount`` where ``acc ≥ T``; acc = 2·popcount − n."""
     limits = layer.thresholds.astype(np.int64)
     return 2 * (limits - 1) if first else -(-(limits + layer.fan_in) // 2) - 1

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from ..arrays import Array
 from ..classify.reading import Picture, read_picture
 from ..errors import ImageError
 
@@ -27,7 +28,7 @@ _SIDE, _SIGN = 32, 28
 _WHITE = 180
 
 
-def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = False) -> np.ndarray:
+def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = False) -> Array:
     """The pixels that BNN-PYNQ's ``classify_image`` saw of a picture.
 
     The default is what its notebook did for ``deer.jpg``: a picture that was shown, so fully decoded, before
@@ -60,7 +61,7 @@ def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = Fal
     return _pixels(image, False, via_64, "the picture")
 
 
-def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> np.ndarray:
+def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> Array:
     """The pixels that BNN-PYNQ's camera notebooks made of a sign on light paper.
 
     Parameters
@@ -106,7 +107,7 @@ def _enhanced(picture: Picture, characters: bool) -> Image.Image:
     return page.point(lambda value: 255 if value > _WHITE else 0) if characters else page
 
 
-def _pixels(image: Image.Image, draft: bool, via_64: bool, what: str) -> np.ndarray:
+def _pixels(image: Image.Image, draft: bool, via_64: bool, what: str) -> Array:
     try:
         for side in ((64, _SIDE) if via_64 else (_SIDE,)):
             image = _thumbnail(image, side, draft)

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import NetworkError, NetworkFileError
 from ..files import write_atomically
 from .attributes import attributes
@@ -45,7 +46,7 @@ _ARRAYS = {"input.codes": "i2", "output.scale": "f4", "output.offset": "f4", "ou
            "golden.image": "u1", "golden.scores": "i4"}
 _LAYER_ARRAYS = {"weights": "b1", "thresholds": "i4", "invert": "b1"}
 # Name, type and values.
-_Array = tuple[str, str, np.ndarray]
+_Array = tuple[str, str, Array]
 _LAYER_ARRAY_NAME = re.compile(r"layers\.(0|[1-9][0-9]{0,4})\.(weights|thresholds|invert)", re.ASCII)
 
 
@@ -113,7 +114,7 @@ def _output_header(spec: OutputSpec, arrays: list[_Array]) -> dict[str, Any]:
             "native_add": int(spec.native_add), "native_div": int(spec.native_div)}
 
 
-def _array_bytes(kind: str, array: np.ndarray) -> bytes:
+def _array_bytes(kind: str, array: Array) -> bytes:
     if kind == "b1":
         return np.packbits(array.reshape(len(array), -1), axis=1, bitorder="little").tobytes()
     return np.ascontiguousarray(array, _TYPES[kind]).tobytes()
@@ -194,9 +195,9 @@ def _open(content: bytes) -> tuple[int, dict[str, Any], bytes]:
     return version, header, body[_HEAD.size + header_size:]
 
 
-def _read_arrays(header: dict[str, Any], data: bytes) -> dict[str, np.ndarray]:
+def _read_arrays(header: dict[str, Any], data: bytes) -> dict[str, Array]:
     entries = _typed(header, "arrays", list, "header")
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Array] = {}
     offset = 0
     for entry in entries:
         if not isinstance(entry, dict):
@@ -235,7 +236,7 @@ def _array_size(name: str, kind: str, shape: list[int]) -> int:
     return _product(shape) * _TYPES[kind].itemsize
 
 
-def _array(kind: str, shape: list[int], raw: bytes, name: str) -> np.ndarray:
+def _array(kind: str, shape: list[int], raw: bytes, name: str) -> Array:
     if kind != "b1":
         return np.frombuffer(raw, _TYPES[kind]).astype(_TYPES[kind].newbyteorder("=")).reshape(shape)
     columns = _product(shape[1:])
@@ -256,7 +257,7 @@ def _typed(owner: dict[str, Any], key: str, kind: type, where: str) -> Any:
     return value
 
 
-def _build(version: int, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Network:
+def _build(version: int, header: dict[str, Any], arrays: dict[str, Array]) -> Network:
     output = _typed(header, "output", dict, "header")
     classes = _typed(output, "classes", list, "output")
     layers = _typed(header, "layers", list, "header")
@@ -278,7 +279,7 @@ def _build(version: int, header: dict[str, Any], arrays: dict[str, np.ndarray]) 
         provenance=_typed(header, "provenance", dict, "header"), golden=golden)
 
 
-def _build_input(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> InputSpec:
+def _build_input(header: dict[str, Any], arrays: dict[str, Array]) -> InputSpec:
     values = {key: _typed(header, key, int, "input") for key in ("height", "width", "channels", "bits", "background")}
     order = _typed(header, "channel_order", str, "input")
     if order != ("RGB" if values["channels"] == 3 else "L"):
@@ -289,7 +290,7 @@ def _build_input(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Input
     return InputSpec(encoding=ENCODINGS[bits](arrays["input.codes"]), fit=_typed(header, "fit", str, "input"), **values)
 
 
-def _build_layer(version: int, number: int, header: Any, arrays: dict[str, np.ndarray]) -> Layer:
+def _build_layer(version: int, number: int, header: Any, arrays: dict[str, Array]) -> Layer:
     where = f"layer {number}"
     known = sorted({_type_in_file(kind, version) for kind in LAYER_KINDS})
     if not isinstance(header, dict) or _typed(header, "type", str, where) not in known:
@@ -314,10 +315,10 @@ def _build_layer(version: int, number: int, header: Any, arrays: dict[str, np.nd
     return layer
 
 
-def _invert(array: np.ndarray | None, number: int) -> np.ndarray | None:
+def _invert(array: Array | None, number: int) -> Array | None:
     if array is None:
         return None
     if array.ndim != 2 or len(array) != 1:
         raise NetworkFileError(f"array 'layers.{number}.invert' has the shape {list(array.shape)}; [1, channels] fits")
-    row: np.ndarray = array[0]
+    row: Array = array[0]
     return row

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .graph import build_graph
 from .layers import Layer, Row, RowNode, Scores
 from .network import Network
 from .spec import InputSpec, OutputSpec
 
 # (C,) int64 sums, one for each channel, to (C,) bool: whether the activation is +1 there.
-Positive = Callable[[np.ndarray], np.ndarray]
+Positive = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Unfolded:
     """
 
     row: Row
-    weights: np.ndarray
+    weights: Array
     positive: Callable[[RowNode], Positive]
 
 
@@ -43,12 +44,12 @@ class Folded:
     thresholds : (C,) int32; invert, flip : (C,) bool.
     """
 
-    thresholds: np.ndarray
-    invert: np.ndarray
-    flip: np.ndarray
+    thresholds: Array
+    invert: Array
+    flip: Array
 
 
-def fold_network(name: str, spec: InputSpec, hidden: Sequence[Unfolded], scores: np.ndarray, output: OutputSpec,
+def fold_network(name: str, spec: InputSpec, hidden: Sequence[Unfolded], scores: Array, output: OutputSpec,
                  provenance: dict[str, Any] | None = None) -> Network:
     """The folded network of ``hidden`` layers and the weight bits of the last, (classes, fan-in) uint8.
 
@@ -97,7 +98,7 @@ def find_thresholds(positive: Positive, bound: int, channels: int, pools_first: 
     return Folded(thresholds.astype(np.int32), invert, flip)
 
 
-def _bisect(changed: Positive, bound: int, channels: int) -> np.ndarray:
+def _bisect(changed: Positive, bound: int, channels: int) -> Array:
     """The smallest sum in −bound … bound for which ``changed``, else bound + 1, channel by channel."""
     low = np.full(channels, -bound, np.int64)
     high = np.full(channels, bound + 1, np.int64)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Union
 
 import numpy as np
 
+from ..arrays import Array
 from .attributes import OneOf, Range, attribute, check_attributes
 from .checks import need
 from .geometry import (
@@ -47,7 +48,7 @@ class _Weights:
 
     kind: ClassVar[str]
     title: ClassVar[str]
-    weights: np.ndarray
+    weights: Array
 
     @property
     def outputs(self) -> int:
@@ -63,8 +64,8 @@ class _Weights:
 class _WindowedLayer(Windows, _Weights):
     """A convolution with thresholds."""
 
-    thresholds: np.ndarray
-    invert: np.ndarray
+    thresholds: Array
+    invert: Array
 
     def __post_init__(self) -> None:
         _check_weights(self, 4)
@@ -91,9 +92,9 @@ class FpConv(_WindowedLayer):
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     """
 
-    weights: np.ndarray
-    thresholds: np.ndarray
-    invert: np.ndarray
+    weights: Array
+    thresholds: Array
+    invert: Array
     stride: int = stride()
     padding: int = padding()
     pool: int = pool()
@@ -115,9 +116,9 @@ class BinConv(_WindowedLayer):
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     """
 
-    weights: np.ndarray
-    thresholds: np.ndarray
-    invert: np.ndarray
+    weights: Array
+    thresholds: Array
+    invert: Array
     stride: int = stride()
     padding: int = padding()
     pool: int = pool()
@@ -147,9 +148,9 @@ class BinFc(_DenseLayer):
     weights : (out, fan-in) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     """
 
-    weights: np.ndarray
-    thresholds: np.ndarray
-    invert: np.ndarray
+    weights: Array
+    thresholds: Array
+    invert: Array
     source: int | None = source()
     kind = "bin_fc"
     title = "Bin-FC"
@@ -166,7 +167,7 @@ class Scores(_DenseLayer):
     weights : (classes, fan-in) uint8 of 0 and 1.
     """
 
-    weights: np.ndarray
+    weights: Array
     source: int | None = source()
     kind = "scores"
     title = "Scores"
@@ -251,7 +252,7 @@ class Conv(Windows):
         """Whether batch norm and sign see the largest sum of a pool window."""
         return self.pool > 1 and self.order == "pool-sign"
 
-    def folded(self, source: Map, weights: np.ndarray, thresholds: np.ndarray, invert: np.ndarray) -> FpConv | BinConv:
+    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array) -> FpConv | BinConv:
         """The layer that the row becomes on the map ``source``.
 
         Parameters
@@ -296,7 +297,7 @@ class Fc(Dense):
         """No: there is no pool."""
         return False
 
-    def folded(self, source: Map, weights: np.ndarray, thresholds: np.ndarray, invert: np.ndarray) -> BinFc:
+    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array) -> BinFc:
         """The layer that the row becomes; see :meth:`Conv.folded`. ``weights`` : (out, fan-in)."""
         return BinFc(weights, thresholds, invert)
 

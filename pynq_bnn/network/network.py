@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import NetworkError
 from .checks import check_name
 from .graph import build_graph, unused_after
@@ -22,8 +23,8 @@ class Golden:
     image : (H, W, C) uint8; scores : (K,) int32.
     """
 
-    image: np.ndarray
-    scores: np.ndarray
+    image: Array
+    scores: Array
 
 
 @dataclass(frozen=True, eq=False)

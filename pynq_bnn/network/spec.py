@@ -7,6 +7,7 @@ from typing import ClassVar, Union
 
 import numpy as np
 
+from ..arrays import Array
 from .checks import check_name, is_int, need
 from .geometry import MAX_SIDE, Map, Shape
 
@@ -21,7 +22,7 @@ TEMPERATURES = (1e-6, 1e6)
 class _Codes:
     """The input code q of each pixel value, (256,) int16."""
 
-    codes: np.ndarray
+    codes: Array
     bits: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -31,9 +32,9 @@ class _Codes:
         need(bool(codes.min() >= -128 and codes.max() <= 255), "input codes outside −128…255")
         object.__setattr__(self, "codes", codes.astype(np.int16))
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
+    def encode(self, pixels: Array) -> Array:
         """Codes q, int16, of uint8 pixels of any shape."""
-        encoded: np.ndarray = self.codes[pixels]
+        encoded: Array = self.codes[pixels]
         return encoded
 
 
@@ -44,7 +45,7 @@ class ByteCodes(_Codes):
     codes : (256,) integers.
     """
 
-    codes: np.ndarray
+    codes: Array
     bits = 8
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class BitCodes(_Codes):
     codes : (256,) integers, +1 or −1.
     """
 
-    codes: np.ndarray
+    codes: Array
     bits = 1
     signed = True
     largest = 1
@@ -127,11 +128,11 @@ class InputSpec:
         return self.encoding.bits
 
     @property
-    def codes(self) -> np.ndarray:
+    def codes(self) -> Array:
         """(256,) int16, the code q of each pixel value."""
         return self.encoding.codes
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
+    def encode(self, pixels: Array) -> Array:
         """Codes q, int16, of uint8 pixels of any shape."""
         return self.encoding.encode(pixels)
 
@@ -168,11 +169,11 @@ class OutputSpec:
     """
 
     classes: tuple[str, ...]
-    scale: np.ndarray
-    offset: np.ndarray
+    scale: Array
+    offset: Array
     temperature: float = 1.0
     decision: str = "argmax"
-    class_thresholds: np.ndarray | None = None
+    class_thresholds: Array | None = None
     native_add: int = 0
     native_div: int = 1
 
@@ -204,11 +205,11 @@ class OutputSpec:
                  f"class_thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) int32 fit")
             object.__setattr__(self, "class_thresholds", thresholds.astype(np.int32))
 
-    def logits(self, sums: np.ndarray) -> np.ndarray:
+    def logits(self, sums: Array) -> Array:
         """(N, K) float32 of (N, K) int32."""
         return sums.astype(np.float32) * self.scale + self.offset
 
-    def indices(self, sums: np.ndarray) -> np.ndarray:
+    def indices(self, sums: Array) -> Array:
         """(N,) int64 class indices of (N, K) int32 sums; −1 says that no class was chosen."""
         if self.decision == "argmax":
             return self.logits(sums).argmax(axis=1)
@@ -216,7 +217,7 @@ class OutputSpec:
         highest = reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1)
         return np.where(reached.any(axis=1), highest, -1)
 
-    def scores(self, sums: np.ndarray) -> np.ndarray:
+    def scores(self, sums: Array) -> Array:
         """(N, K) float32 whose first maximum in a row is the class chosen, where one is.
 
         They are the logits. With "highest_bit" the class chosen may have a lower one than others: it is raised to just
@@ -224,25 +225,25 @@ class OutputSpec:
         """
         return _first_maximum_at(self.logits(sums), self.indices(sums))
 
-    def probabilities(self, sums: np.ndarray) -> np.ndarray:
+    def probabilities(self, sums: Array) -> Array:
         """(N, K) float32, each row sums to 1 and is largest, for the first time, at the class chosen."""
         scaled = self.scores(sums) / np.float32(self.temperature)
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return _first_maximum_at(powers / powers.sum(axis=1, keepdims=True), self.indices(sums))
 
-    def undecided(self, sums: np.ndarray) -> np.ndarray:
+    def undecided(self, sums: Array) -> Array:
         """(N,) bool: no class was chosen, or one by default though its own threshold (logit 0) is not reached."""
         if self.decision == "argmax":
             return np.zeros(len(sums), bool)
         index = self.indices(sums)
         return (index < 0) | (np.take_along_axis(self.logits(sums), np.maximum(index, 0)[:, None], 1)[:, 0] < 0)
 
-    def native_scores(self, sums: np.ndarray) -> np.ndarray:
+    def native_scores(self, sums: Array) -> Array:
         """Sums in the numbers of the system the network came from, int32."""
         return (sums + np.int32(self.native_add)) // np.int32(self.native_div)
 
 
-def _first_maximum_at(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+def _first_maximum_at(rows: Array, indices: Array) -> Array:
     """(N, K) float32 ``rows``, raised at ``indices`` by the least that makes it the first maximum; −1 raises none."""
     others = np.nonzero((indices >= 0) & (rows.argmax(axis=1) != indices))[0]
     rows[others, indices[others]] = np.nextafter(rows[others].max(axis=1), np.float32(np.inf))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import Array
 from ..network import LayerNode, Network
 from .config import MAX_WINDOW_BYTES, WORD_BITS, Config
 from .fields import LAYER_MAGIC, LAYER_RECORD, PROGRAM_MAGIC, PROGRAM_RECORD, VERSION, Kind, pack
@@ -15,7 +16,7 @@ from .schedule import Program
 from .stages import Stage, ceil_div, input_words, pixel_words
 
 
-def pack_program(network: Network, program: Program, config: Config) -> np.ndarray:
+def pack_program(network: Network, program: Program, config: Config) -> Array:
     """The words of a program, (n,) uint64: its record, then each stage's header and tiles."""
     words = [np.array(pack(PROGRAM_RECORD, _program_values(network, program)), np.uint64)]
     for number, stage in enumerate(program.stages):
@@ -44,7 +45,7 @@ def _layer_values(program: Program, number: int) -> dict[str, int]:
             "out_stride": spans[number + 1], **stage.fields}
 
 
-def _tiles(network: Network, stage: Stage, config: Config) -> np.ndarray:
+def _tiles(network: Network, stage: Stage, config: Config) -> Array:
     """(tiles, rows, PE) uint64: thresholds, weights and, for scores, a row of ones."""
     node = network.nodes[stage.layer]
     channels = stage.tiles * config.pe
@@ -56,7 +57,7 @@ def _tiles(network: Network, stage: Stage, config: Config) -> np.ndarray:
     return rows.reshape(stage.rows, stage.tiles, config.pe).transpose(1, 0, 2)
 
 
-def weight_words(bits: np.ndarray) -> np.ndarray:
+def weight_words(bits: Array) -> Array:
     """(n, pixels, channels) bits to (n, pixels · words) uint64, padded with ones."""
     count, pixels, channels = bits.shape
     padded = np.ones((count, pixels, WORD_BITS * pixel_words(channels)), np.uint8)
@@ -64,7 +65,7 @@ def weight_words(bits: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=-1, bitorder="little").view("<u8").reshape(count, -1).astype(np.uint64)
 
 
-def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> np.ndarray:
+def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> Array:
     """(channels,) uint64 of THRESHOLD_RECORD; channels beyond the layer's give 0."""
     layer, count, score = node.layer, node.layer.outputs, bool(stage.scores)
     thresholds = np.full(channels, 0 if score else node.bound + 1, np.int64)
@@ -81,7 +82,7 @@ def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> np.ndarray
     return _threshold(-thresholds, np.zeros(channels, np.int64), inverts)
 
 
-def _plane_constant(node: LayerNode, stage: Stage, ones: np.ndarray) -> np.ndarray:
+def _plane_constant(node: LayerNode, stage: Stage, ones: Array) -> Array:
     """What the XNOR-popcount Horner sum of the planes has beyond Σ w·q, for each channel.
 
     A byte u = q + offset gives u where w = +1 and 255 − u where w = −1; unused bytes of a window hold the padding.
@@ -92,18 +93,18 @@ def _plane_constant(node: LayerNode, stage: Stage, ones: np.ndarray) -> np.ndarr
     return 255 * (fan_in - ones) + offset * (2 * ones - fan_in) + unused
 
 
-def _threshold(start: np.ndarray, carries: np.ndarray, inverts: np.ndarray) -> np.ndarray:
+def _threshold(start: Array, carries: Array, inverts: Array) -> Array:
     low = (start & 0xFFFF_FFFF).astype(np.uint64)
     return low | carries.astype(np.uint64) << np.uint64(32) | inverts.astype(np.uint64) << np.uint64(39)
 
 
-def image_bytes(network: Network) -> np.ndarray | None:
+def image_bytes(network: Network) -> Array | None:
     """The byte that the accelerator takes for each pixel value, (256,) uint8; None when it is the value itself."""
     codes = network.input.codes.astype(np.int64) + (128 if network.input.map.signed else 0)
     return None if np.array_equal(codes, np.arange(256)) else codes.astype(np.uint8)
 
 
-def pack_images(network: Network, pixels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def pack_images(network: Network, pixels: Array, out: Array | None = None) -> Array:
     """(N, words) uint64 of (N, H, W, C) uint8 pixels, as the first program takes them.
 
     Parameters
@@ -128,13 +129,13 @@ def pack_images(network: Network, pixels: np.ndarray, out: np.ndarray | None = N
     return out
 
 
-def unpack_map(words: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def unpack_map(words: Array, shape: tuple[int, int, int]) -> Array:
     """(N, H, W, ceil(C/8)) uint8 of (N, words) uint64, the packed maps of :class:`~pynq_bnn.backends.base.Backend`."""
     count = len(words)
     pixels = np.ascontiguousarray(words).view(np.uint8).reshape(count, shape[0], shape[1], 8 * pixel_words(shape[2]))
     return np.ascontiguousarray(pixels[..., :ceil_div(shape[2], 8)])
 
 
-def unpack_scores(words: np.ndarray, classes: int) -> np.ndarray:
+def unpack_scores(words: Array, classes: int) -> Array:
     """(N, classes) int32 of (N, words) uint64."""
     return np.ascontiguousarray(words).view(np.int32)[:, :classes].copy()

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.datasets import Dataset
 from ..data.split import Split
 from ..errors import TrainError
@@ -52,7 +53,7 @@ def split_validation(data: Dataset, part: float, seed: int, rule: str = STRATIFI
     return whole.take(rest), whole.take(chosen)
 
 
-def _stratified(shuffled: Split, part: float) -> np.ndarray:
+def _stratified(shuffled: Split, part: float) -> Array:
     """(N,) bool: the first pictures of each class, or those of its first groups."""
     held = np.zeros(len(shuffled), bool)
     for label in np.unique(shuffled.labels):
@@ -70,7 +71,7 @@ def _stratified(shuffled: Split, part: float) -> np.ndarray:
     return held
 
 
-def _warn(data: Dataset, held: np.ndarray) -> None:
+def _warn(data: Dataset, held: Array) -> None:
     absent = sorted(set(data.train.labels.tolist()) - set(held.tolist()))
     if absent:
         names = ", ".join(data.classes[label] for label in absent[:10]) + (" …" if len(absent) > 10 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import Array
 from ..network import InputSpec, Layer, Network, OutputSpec, Scores
 from ..network.layers import RowNode
 from ..network.topology import Topology
@@ -33,5 +34,5 @@ def _random_layer(node: RowNode, rng: np.random.Generator) -> Layer:
     return row.folded(node.input, weights, thresholds, invert)
 
 
-def _bits(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(0, 2, shape, dtype=np.uint8)
