@@ -45,8 +45,8 @@ class _Matrix(NamedTuple):
     thresholds: bool = True
 
 
-# Weight bits (neurons, inputs) uint8, and thresholds (neurons,) int64 or None.
-_Read = tuple[Array, Array | None]
+# Weight bits (neurons, inputs) uint8, and thresholds (neurons,) int64; none in CNV's last layer.
+_Read = tuple[Array, Array]
 
 _CNV = (
     _Matrix(27, 64, 3, 16), _Matrix(576, 64, 32, 32), _Matrix(576, 128, 32, 16), _Matrix(1152, 128, 32, 16),
@@ -182,7 +182,7 @@ class _ParameterFiles:
                 thresholds.append(self._thresholds(f"{number}-{pe}-thres.bin", rows))
         # Neuron nf·PE + P: the processing element is the fast index.
         weights = np.ascontiguousarray(np.stack(bits, axis=1).reshape(matrix.neurons, matrix.inputs))
-        return weights, np.stack(thresholds, axis=1).reshape(-1) if thresholds else None
+        return weights, np.stack(thresholds, axis=1).reshape(-1) if thresholds else np.zeros(0, np.int64)
 
     def _weights(self, name: str, count: int, simd: int) -> Array:
         """(count, simd) uint8 bits."""

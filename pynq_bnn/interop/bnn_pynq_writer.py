@@ -13,7 +13,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import NetworkError, OutputError
-from ..network import Layer, Network
+from ..network import BinConv, FpConv, Layer, Network, Scores
+from ..network.layers import Hidden
 from .bnn_pynq import _CNV, _CNV_CONVS, _CNV_POOLED, _Matrix
 
 
@@ -63,7 +64,7 @@ def _check(network: Network) -> None:
                 wrong = f"has a layer {number} of {layer.outputs}×{layer.fan_in} weights"
             elif number < _CNV_CONVS and not _is_cnv_conv(layer, number):
                 wrong = f"has another kernel, stride, padding or pool in layer {number}"
-            elif not last and layer.invert.any():
+            elif not isinstance(layer, Scores) and layer.invert.any():
                 wrong = f"inverts bits of layer {number}, which BNN-PYNQ cannot"
             if wrong:
                 break
@@ -72,8 +73,8 @@ def _check(network: Network) -> None:
 
 
 def _is_cnv_conv(layer: Layer, number: int) -> bool:
-    return (not layer.dense and layer.kernel == 3 and layer.stride == 1 and layer.padding == 0
-            and layer.pool == (2 if number in _CNV_POOLED else 1))
+    return (isinstance(layer, BinConv if number else FpConv) and layer.kernel == 3 and layer.stride == 1
+            and layer.padding == 0 and layer.pool == (2 if number in _CNV_POOLED else 1))
 
 
 def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> None:
@@ -85,12 +86,12 @@ def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> No
     for pe in range(matrix.pe):
         # Neuron nf·PE + P belongs to P.
         (folder / f"{number}-{pe}-weights.bin").write_bytes(words[pe::matrix.pe].tobytes())
-        if matrix.thresholds:
+        if not isinstance(layer, Scores):
             limits = _limits(layer, first=number == 0)[pe::matrix.pe]
             (folder / f"{number}-{pe}-thres.bin").write_bytes(limits.astype("<i8").tobytes())
 
 
-def _limits(layer: Layer, first: bool) -> Array:
+def _limits(layer: Hidden, first: bool) -> Array:
     """t with ``t < 2·acc`` (first layer) or ``t < popcount`` where ``acc ≥ T``; acc = 2·popcount − n."""
     limits = layer.thresholds.astype(np.int64)
     return 2 * (limits - 1) if first else -(-(limits + layer.fan_in) // 2) - 1

@@ -23,6 +23,8 @@ from ..arrays import Array
 from ..classify.reading import Picture, read_picture
 from ..errors import ImageError
 
+# Filters by number: Pillow before 9.1 has no Resampling, and the types of later ones no bare names.
+_NEAREST, _LANCZOS = 0, 1
 _SIDE, _SIGN = 32, 28
 # A grey value above it was paper to the notebook of characters.
 _WHITE = 180
@@ -87,8 +89,8 @@ def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> Array:
     if box is not None:
         sign = page.crop(box)
         ratio = min(_SIGN / sign.width, _SIGN / sign.height)
-        size = tuple(max(1, int(side * ratio)) if side < max(sign.size) else _SIGN for side in sign.size)
-        sign = sign.resize(size, Image.NEAREST)
+        width, height = (max(1, int(side * ratio)) if side < max(sign.size) else _SIGN for side in sign.size)
+        sign = sign.resize((width, height), _NEAREST)
         canvas.paste(sign, ((_SIGN - sign.width) // 2, (_SIGN - sign.height) // 2))
     return np.where(np.asarray(canvas)[:, :, None] == 0, 255, 1).astype(np.uint8)
 
@@ -128,4 +130,4 @@ def _thumbnail(image: Image.Image, side: int, draft: bool) -> Image.Image:
         return image
     if draft:
         image.draft(None, (width, height))
-    return image.resize((width, height), Image.LANCZOS)
+    return image.resize((width, height), _LANCZOS)

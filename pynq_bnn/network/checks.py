@@ -44,4 +44,4 @@ def one_line(text: str) -> str:
 
 def is_int(value: object, low: int, high: int) -> bool:
     """Whether ``value`` is an integer, and no truth value, from ``low`` to ``high``."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= high
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(low <= value <= high)

@@ -40,7 +40,8 @@ _HEAD = struct.Struct("<8sIIQ")
 _DIGEST = 32
 _MAX_HEADER = 1 << 20
 _MAX_FILE = 1 << 26
-_TYPES = {"i4": np.dtype("<i4"), "i2": np.dtype("<i2"), "f4": np.dtype("<f4"), "u1": np.dtype("u1")}
+_TYPES: dict[str, np.dtype[Any]] = {"i4": np.dtype("<i4"), "i2": np.dtype("<i2"), "f4": np.dtype("<f4"),
+                                    "u1": np.dtype("u1")}
 _KINDS = {kind.kind: kind for kind in LAYER_KINDS}
 _ARRAYS = {"input.codes": "i2", "output.scale": "f4", "output.offset": "f4", "output.class_thresholds": "i4",
            "golden.image": "u1", "golden.scores": "i4"}
@@ -131,7 +132,11 @@ def save_network(network: Network, path: str | Path) -> None:
         When the disk is full or the place cannot be written.
     """
     content = write_network(network)
-    write_atomically(path, lambda partial: partial.write_bytes(content))
+    write_atomically(path, lambda partial: _write(partial, content))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 # --- reading -----------------------------------------------------------------------------------------

@@ -261,8 +261,8 @@ class Conv(Windows):
         thresholds : (out,) int32
         invert : (out,) bool
         """
-        windows = {"stride": self.stride, "padding": self.padding, "pool": self.pool, "pad_value": self.pad_value}
-        return (FpConv if source.bits == 8 else BinConv)(weights, thresholds, invert, **windows)
+        kind: type[FpConv] | type[BinConv] = FpConv if source.bits == 8 else BinConv
+        return kind(weights, thresholds, invert, self.stride, self.padding, self.pool, self.pad_value)
 
     def widened(self, factor: int) -> Conv:
         """The row with ``factor`` times as many outputs."""

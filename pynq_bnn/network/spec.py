@@ -212,7 +212,8 @@ class OutputSpec:
     def indices(self, sums: Array) -> Array:
         """(N,) int64 class indices of (N, K) int32 sums; −1 says that no class was chosen."""
         if self.decision == "argmax":
-            return self.logits(sums).argmax(axis=1)
+            first: Array = self.logits(sums).argmax(axis=1)
+            return first
         reached = sums >= self.class_thresholds
         highest = reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1)
         return np.where(reached.any(axis=1), highest, -1)

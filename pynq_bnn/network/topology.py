@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import NetworkError
 from .attributes import OneOf, Range
@@ -19,6 +19,8 @@ from .geometry import MAX_MAP, MAX_SIDE, MAX_WEIGHT_BYTES, Map
 from .graph import build_graph
 from .layers import ROW_KINDS, Fc, Row, RowNode
 from .spec import MAX_CLASSES, Encoding, one_bit_codes, signed_codes
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,11 @@ def _row(row: Any, number: int) -> Row:
     if not isinstance(row, dict) or row.get("type") not in tuple(kinds):
         raise NetworkError(f"layer {number}: a layer is an object whose 'type' is one of {sorted(kinds)}")
     values = {key: value for key, value in row.items() if key != "type"}
-    return _build(kinds[row["type"]], values, f"layer {number}")
+    kind: type[Row] = kinds[row["type"]]
+    return _build(kind, values, f"layer {number}")
 
 
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+def _build(kind: type[_Record], values: dict[str, Any], where: str) -> _Record:
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..network import LayerNode, Network
+from ..network import LayerNode, Network, Scores
 from .config import MAX_WINDOW_BYTES, WORD_BITS, Config
 from .fields import LAYER_MAGIC, LAYER_RECORD, PROGRAM_MAGIC, PROGRAM_RECORD, VERSION, Kind, pack
 from .layout import sizes
@@ -67,10 +67,11 @@ def weight_words(bits: Array) -> Array:
 
 def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> Array:
     """(channels,) uint64 of THRESHOLD_RECORD; channels beyond the layer's give 0."""
-    layer, count, score = node.layer, node.layer.outputs, bool(stage.scores)
+    layer, count = node.layer, node.layer.outputs
+    score = isinstance(layer, Scores)
     thresholds = np.full(channels, 0 if score else node.bound + 1, np.int64)
     inverts = np.full(channels, score, np.int64)  # the sign bit itself leaves
-    if not score:
+    if not isinstance(layer, Scores):
         thresholds[:count], inverts[:count] = layer.thresholds, layer.invert
     if node.input.bits == 8:
         ones = np.zeros(channels, np.int64)
@@ -95,7 +96,8 @@ def _plane_constant(node: LayerNode, stage: Stage, ones: Array) -> Array:
 
 def _threshold(start: Array, carries: Array, inverts: Array) -> Array:
     low = (start & 0xFFFF_FFFF).astype(np.uint64)
-    return low | carries.astype(np.uint64) << np.uint64(32) | inverts.astype(np.uint64) << np.uint64(39)
+    words: Array = low | carries.astype(np.uint64) << np.uint64(32) | inverts.astype(np.uint64) << np.uint64(39)
+    return words
 
 
 def image_bytes(network: Network) -> Array | None:

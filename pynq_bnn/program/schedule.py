@@ -91,8 +91,8 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
         if any(not planner.cuttable(cut) for cut in cuts):
             raise BackendError(f"cuts {cuts}; a network can be cut only where one map alone is still to be read")
         edges = [-1, *sorted(set(cuts)), last]
-        programs = [planner.program(a + 1, b) for a, b in zip(edges, edges[1:])]
-        if None in programs:
+        programs = [program for a, b in zip(edges, edges[1:]) if (program := planner.program(a + 1, b))]
+        if len(programs) < len(edges) - 1:
             raise BackendError(f"{network.name} does not fit the accelerator with cuts {cuts}; leave them to the "
                                f"scheduler")
         return Schedule(network, config, tuple(programs))
@@ -117,7 +117,8 @@ class _Planner:
                 if before is None or program is None:
                     continue
                 cycles = before[0] + self._cycles(program)
-                if best[end] is None or cycles < best[end][0]:
+                known = best[end]
+                if known is None or cycles < known[0]:
                     best[end] = cycles, (*before[1], program)
         found = best[layers]
         if found is None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Union
 
 from ..errors import BackendError
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
 from ..network.geometry import Windows
-from ..network.graph import PICTURE
+from ..network.graph import PICTURE, Node
 from ..network.handlers import Handlers
 from ..network.layers import LAYER_KINDS
 from .config import MAX_WINDOW_BYTES, WORD_BITS, Config
@@ -142,7 +143,9 @@ def _check_accumulator(node: LayerNode, config: Config) -> None:
 
 # --- lowering --------------------------------------------------------------------------------------------
 
-_LOWER: Handlers[Callable[[LayerNode, Config], list[Stage]]] = Handlers("stages of the accelerator", LAYER_KINDS)
+_ConvNode = Union[Node[FpConv], Node[BinConv]]
+_DenseNode = Union[Node[BinFc], Node[Scores]]
+_LOWER: Handlers[Callable[..., list[Stage]]] = Handlers("stages of the accelerator", LAYER_KINDS)
 
 
 def _lower(node: LayerNode, config: Config) -> list[Stage]:
@@ -150,7 +153,7 @@ def _lower(node: LayerNode, config: Config) -> list[Stage]:
 
 
 @_LOWER.for_(FpConv)
-def _fp_conv(node: LayerNode, config: Config) -> list[Stage]:
+def _fp_conv(node: Node[FpConv], config: Config) -> list[Stage]:
     if node.fan_in > MAX_WINDOW_BYTES:
         raise BackendError(f"its window has {node.fan_in} pixel values; up to {MAX_WINDOW_BYTES} fit")
     rows, columns = _window_taps(node)
@@ -163,7 +166,7 @@ def _fp_conv(node: LayerNode, config: Config) -> list[Stage]:
 
 
 @_LOWER.for_(BinConv)
-def _bin_conv(node: LayerNode, config: Config) -> list[Stage]:
+def _bin_conv(node: Node[BinConv], config: Config) -> list[Stage]:
     channels, layer = node.input.shape[2], node.layer
     rows, columns = _window_taps(node)
     words, parts = pixel_words(channels), WORD_BITS // config.simd
@@ -174,7 +177,7 @@ def _bin_conv(node: LayerNode, config: Config) -> list[Stage]:
                   taps * channels * layer.outputs, 0, _conv_fields(node, words), weight_runs=layer.kernel**2)]
 
 
-def _conv_fields(node: LayerNode, unit: int) -> dict[str, int]:
+def _conv_fields(node: _ConvNode, unit: int) -> dict[str, int]:
     """Header fields of a convolution whose input pixels take ``unit`` words, or bytes."""
     layer, (height, width, channels), out = node.layer, node.input.shape, node.output.shape
     return {
@@ -192,7 +195,7 @@ def last_channels(channels: int) -> int:
     return (channels - 1) % WORD_BITS + 1
 
 
-def _window_taps(node: LayerNode) -> tuple[list[int], list[int]]:
+def _window_taps(node: _ConvNode) -> tuple[list[int], list[int]]:
     """Taps inside the map, down and across, for each window position that a pool uses."""
     (height, width, _), out = node.input.shape, node.output.shape
     return _taps(height, out[0], node.layer), _taps(width, out[1], node.layer)
@@ -203,7 +206,7 @@ def _taps(size: int, pooled: int, layer: Windows) -> list[int]:
     return [min(layer.kernel, size - start) - max(0, -start) for start in starts]
 
 
-def _gather_wait(node: LayerNode, rows: list[int], columns: list[int], parts: int) -> int:
+def _gather_wait(node: _ConvNode, rows: list[int], columns: list[int], parts: int) -> int:
     """Cycles by which gathering the windows of an image outlasts the planes of the windows before them."""
     layer, (_, width, channels) = node.layer, node.input.shape
     wait = 0
@@ -218,14 +221,14 @@ def _gather_wait(node: LayerNode, rows: list[int], columns: list[int], parts: in
 
 
 @_LOWER.for_(BinFc)
-def _bin_fc(node: LayerNode, config: Config) -> list[Stage]:
+def _bin_fc(node: Node[BinFc], config: Config) -> list[Stage]:
     stage = _dense_stage(node, config)
     stage = replace(stage, out_words=pixel_words(node.layer.outputs))
     return _with_planes(stage, node, config)
 
 
 @_LOWER.for_(Scores)
-def _scores(node: LayerNode, config: Config) -> list[Stage]:
+def _scores(node: Node[Scores], config: Config) -> list[Stage]:
     stage, classes = _dense_stage(node, config), node.layer.outputs
     # Sums leave as bit planes, and a row of ones takes the place of thresholds.
     stage = replace(stage, out_words=pixel_words(classes) * config.acc_width, rows=stage.rows + 1, scores=classes,
@@ -233,7 +236,7 @@ def _scores(node: LayerNode, config: Config) -> list[Stage]:
     return _with_planes(stage, node, config)
 
 
-def _dense_stage(node: LayerNode, config: Config) -> Stage:
+def _dense_stage(node: _DenseNode, config: Config) -> Stage:
     """A fully connected stage without what depends on its output. The picture's values fill whole words."""
     picture, planes = node.source == PICTURE, node.input.bits == 8
     words = ceil_div(node.fan_in, WORD_BITS) if picture else map_words(node.input.shape)
@@ -247,7 +250,7 @@ def _dense_stage(node: LayerNode, config: Config) -> Stage:
                  weight_runs=1 if picture else height * width)
 
 
-def _with_planes(stage: Stage, node: LayerNode, config: Config) -> list[Stage]:
+def _with_planes(stage: Stage, node: _DenseNode, config: Config) -> list[Stage]:
     """``stage``, and before it the one that turns bytes into bit planes where it reads 8-bit codes."""
     if node.input.bits == 1:
         return [stage]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
 from . import fields
 from .fields import ERROR_TEXT, REGISTERS, Error, Field
 
 
 def update(readme: str) -> str:
-    """``readme`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` written anew."""
+    """``readme`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` written from the tables."""
     tables = {"registers": _registers(), "errors": _errors(), "program": _record(fields.PROGRAM_RECORD),
               "layer": _record(fields.LAYER_RECORD), "threshold": _record(fields.THRESHOLD_RECORD)}
     for name, table in tables.items():
         pattern = f"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        readme = re.sub(pattern, lambda found, table=table: found[1] + table + found[2], readme, flags=re.DOTALL)
+        readme = re.sub(pattern, partial(_filled, table), readme, flags=re.DOTALL)
     return readme
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _filled(table: str, found: re.Match[str]) -> str:
+    return found[1] + table + found[2]
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
