@@ -285,7 +285,7 @@ def _without_padding(bits: Array, folder: Path) -> tuple[Array, Array]:
     if bad.any():
         neuron = int(bad.argmax())
         raise ImportFolderError(f"{folder / f'0-{neuron % _LFC[0].pe}-weights.bin'}: neuron {neuron} has weights of −1"
-                                f" behind its {_LFC_PIXELS} pixels, where BNN-PYNQ pads with +1; the file is damaged or"
+                                f" after its {_LFC_PIXELS} pixels, where BNN-PYNQ pads with +1; the file is damaged or"
                                 " of a network with another input")
     return np.ascontiguousarray(bits[:, :_LFC_PIXELS]), absent * np.int64(padding.shape[1])
 

@@ -247,7 +247,7 @@ def _array(kind: str, shape: list[int], raw: bytes, name: str) -> Array:
     columns = _product(shape[1:])
     bits = np.unpackbits(np.frombuffer(raw, np.uint8).reshape(shape[0], -1), axis=1, bitorder="little")
     if bits[:, columns:].any():
-        raise NetworkFileError(f"array {name!r} has bits behind the end of a row")
+        raise NetworkFileError(f"array {name!r} has bits set after the end of a row")
     return np.ascontiguousarray(bits[:, :columns]).reshape(shape)
 
 

@@ -98,7 +98,7 @@ class InputSpec:
     fit : str
         How a picture of another size is brought to this one, see ``pynq_bnn.classify.preprocess``.
     background : int
-        Grey value, 0…255, behind transparent and letterboxed pictures.
+        Grey value, 0…255, shown where a picture is transparent and beside a letterboxed one.
     """
 
     height: int

@@ -45,7 +45,7 @@ class Counters:
 
 
 def read_config(registers: Registers) -> Config:
-    """The sizes of the accelerator behind ``registers``.
+    """The sizes of the accelerator, read from ``registers``.
 
     Raises
     ------

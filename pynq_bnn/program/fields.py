@@ -27,7 +27,7 @@ class Kind(IntEnum):
 
 
 class Error(IntEnum):
-    """Why a run ended early; STATUS tells it with the layer's index."""
+    """Why a run ended early; STATUS holds it with the layer's index."""
 
     NONE = 0
     START = 1
@@ -44,7 +44,7 @@ ERROR_TEXT: Mapping[Error, str] = {
     Error.NONE: "no error",
     Error.START: "a start with a count of zero or an address that is no multiple of 8",
     Error.PROGRAM: "the program's first words are not a program of this version, or do not fit the sizes",
-    Error.HEADER: "a layer's header makes no sense or exceeds the parameter ring",
+    Error.HEADER: "a layer's header is invalid or exceeds the parameter ring",
     Error.ENDED: "the program is longer or shorter than its length says",
     Error.RANGE: "a layer reads or writes beyond the lane buffers or its own weights",
     Error.RESULTS: "the results need more room than was given",
@@ -141,7 +141,7 @@ PROGRAM_RECORD: tuple[tuple[Field, ...], ...] = (
 LAYER_RECORD: tuple[tuple[Field, ...], ...] = (
     (Field("magic", 16, f"{LAYER_MAGIC:#06x}"), Field("kind", 4, "1 FP-Conv, 2 Bin-Conv, 3 Bin-FC, 4 planes"),
      Field("index", 8, "of the header, from 0"), Field("last", 1, "last header of the program"),
-     Field("frees_images", 1, "behind this layer the images' words are free for the next group"),
+     Field("frees_images", 1, "after this layer the images' words are free for the next group"),
      Field("score", 1, "no threshold: sums leave as bit planes"), Field("pad_one", 1, "padded taps are +1"),
      Field("planes", 1, "a Bin-FC on 8 bit planes"), Field("pool_log2", 2, "pool windows of 1, 2, 4"),
      Field("stride", 2, "1 or 2"), Field("kernel", 3, "1 to 7"), Field("padding", 3, "0 to 6"),

@@ -1,7 +1,7 @@
-"""How many cycles a program takes, from its tiles alone; ``tests/program`` holds it against the simulated core.
+"""Predicts how many cycles a program takes, from its tiles alone; tests compare it with the simulated core.
 
-The model follows each tile of parameters: when the memory can have brought it (at a rate, as far as the ring has room,
-behind the next images) and when the array is done with it.
+The model follows each tile of parameters: when the memory can deliver it (at a given rate, while the ring has room, and
+after the images of the next group, which go first) and when the array has finished with it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from .fields import Kind
 from .layout import Layout
 from .stages import Stage, ceil_div
 
-# Cycles that the core spends besides steps, see hw/README.md: between layers, between tiles; at the start of a run
-# until its first parameters are there, and at its end until nothing is under way; for a group's results besides reading
-# them, and for each 16 scores besides their planes and words.
+# Cycles that the core spends in addition to steps (see hw/README.md): between layers, between tiles; at the start of a
+# run until its first parameters arrive, and at its end until the last write is done; for a group's results on top of
+# reading them, and for each 16 scores on top of their planes and words.
 LAYER_CYCLES = 48
 TILE_CYCLES = 9
 RUN_CYCLES = 165
 END_CYCLES = 60
 RESULT_CYCLES = 45
 SCORE_CYCLES = 6
-# Words of parameters that may be asked for already when images are; they come first.
+# Words of parameters that may already be requested when images are; they arrive first.
 QUEUE_WORDS = 96
 
 
 @dataclass(frozen=True)
 class MemoryRate:
-    """Words a cycle that the memory gives, and cycles until the first comes."""
+    """Words that the memory delivers per cycle, and the cycles until the first arrives."""
 
     rate: float = 0.772
     latency: int = 40
@@ -89,21 +89,21 @@ class _Run:
         self.stages, self.layout, self.config, self.words, self.memory = stages, layout, config, words, memory
         self.now = self.loaded = float(RUN_CYCLES)
         self.freed = float(RUN_CYCLES)
-        # (rows up to a tile's end, when they were given back), as far as a coming tile may have to wait for them.
+        # (rows up to the end of a tile, time at which they were freed), for tiles that a later one may have to wait for.
         self.releases: deque[tuple[int, float]] = deque()
         self.rows = 0
-        # Cycles for which images, which go first, still hold up the parameters.
+        # Cycles for which images, which go first, still delay the parameters.
         self.debt = 0.0
 
     def skip(self, cycles: float) -> None:
-        """Let groups pass that are like the last one."""
+        """Advance by groups that take as long as the last one."""
         self.now += cycles
         self.loaded += cycles
         self.freed += cycles
         self.releases = deque((rows, time + cycles) for rows, time in self.releases)
 
     def group(self, images: int, final: bool) -> float:
-        """Follow a group; gives the time at its end."""
+        """Follow one group; returns the time at its end."""
         slots = ceil_div(images, self.config.lanes)
         load = images * self.words[0] / self.memory.rate
         queue = QUEUE_WORDS / self.memory.rate
@@ -130,7 +130,7 @@ class _Run:
             self.releases.append((self.rows, self.now))
 
     def _fetch(self, rows: int) -> float:
-        """Bring a tile's rows; gives the time of the first, sets ``loaded`` to that of the last."""
+        """Load a tile's rows; returns the time of the first and sets ``loaded`` to that of the last."""
         self.rows += rows
         start = self.loaded
         while self.releases and self.releases[0][0] <= self.rows - self.config.ring_depth:

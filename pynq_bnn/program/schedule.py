@@ -72,7 +72,7 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
     Parameters
     ----------
     cuts : tuple of int, optional
-        Cut behind these layers, and nowhere else.
+        Cut after these layers and nowhere else.
     slots : int, optional
         At most so many images per lane.
 
@@ -87,7 +87,7 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
     if cuts is not None:
         last = len(network.layers) - 1
         if any(not 0 <= cut < last for cut in cuts):
-            raise BackendError(f"cuts {cuts}; a network of {last + 1} layers can be cut behind layers 0 to {last - 1}")
+            raise BackendError(f"cuts {cuts}; a network of {last + 1} layers can be cut after layers 0 to {last - 1}")
         if any(not planner.cuttable(cut) for cut in cuts):
             raise BackendError(f"cuts {cuts}; a network can be cut only where one map alone is still to be read")
         edges = [-1, *sorted(set(cuts)), last]

@@ -1,7 +1,7 @@
 """From layers to stages: what one header of the stream asks for, in words of a lane's buffer.
 
-A stage is a layer, but for a fully connected first layer on 8-bit pixels, which has a stage of its own before it that
-turns bytes into bit planes.
+Each layer is one stage, except a fully connected first layer on 8-bit pixels: a stage before it turns bytes into bit
+planes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .fields import Kind
 
 @dataclass(frozen=True)
 class Stage:
-    """One header, but for the places in the buffer that the schedule chooses.
+    """One header, without the places in the buffer, which the schedule chooses.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Stage:
         Its place among the network's stages, and that of the stage whose map it reads, −1 for the images.
     kind : Kind
     in_words, out_words : int
-        64-bit words an image has in the buffer before and behind the stage.
+        64-bit words that an image takes in the buffer before and after the stage.
     tiles, rows : int
         ⌈channels / PE⌉, and ring rows of each: thresholds, weights and, for scores, a row of ones.
     steps : int

@@ -8,7 +8,7 @@ from ..network.topology import Topology
 
 
 def _cnv() -> Topology:
-    # Umuroglu et al., FINN, FPGA'17: three pairs of unpadded 3×3 layers, 2×2 pools behind the first two.
+    # Umuroglu et al., FINN, FPGA'17: three pairs of unpadded 3×3 layers, 2×2 pools after the first two.
     rows = (Conv(64), Conv(64, pool=2), Conv(128), Conv(128, pool=2), Conv(256), Conv(256), Fc(512), Fc(512))
     return Topology("cnv-cifar10", "CNV (FINN, 2017)", 32, 32, 3, 8, rows, CIFAR10_CLASSES)
 

@@ -84,5 +84,5 @@ def test_the_promised_64_channel_map_of_45_by_45_fits():
 
 
 def test_cuts_outside_the_network_are_refused(random_network):
-    with pytest.raises(BackendError, match="can be cut behind layers 0 to"):
+    with pytest.raises(BackendError, match="can be cut after layers 0 to"):
         schedule(random_network(1), cuts=(9,))
