@@ -50,11 +50,14 @@ class Stopwatch:
 
 
 def run_nodes(network: Network, picture: np.ndarray,
-              step: Callable[[LayerNode, np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
-    """What leaves each node in turn, by ``step`` of the node and the map it reads; a map is kept until its last use."""
+              step: Callable[[LayerNode, list[np.ndarray]], np.ndarray]) -> Iterator[np.ndarray]:
+    """What leaves each node in turn, by ``step`` of the node and the maps it reads; they are kept until their last use.
+
+    The maps come in the order of ``node.reads``: the layer's own, those of its terms, that of its shortcut.
+    """
     maps = {PICTURE: picture}
     for node, unused in zip(network.nodes, network.unused_after):
-        maps[node.index] = state = step(node, maps[node.source])
+        maps[node.index] = state = step(node, [maps[source] for source in node.reads])
         for index in unused:
             del maps[index]
         yield state

@@ -14,8 +14,9 @@ from functools import partial
 import numpy as np
 
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
+from ..network.graph import PICTURE, Part
 from ..network.handlers import Handlers
-from ..network.layers import LAYER_KINDS
+from ..network.layers import LAYER_KINDS, TERM_KINDS, ConvTerm, FcTerm
 from .base import Backend, BackendTime, run_nodes
 
 # Window matrices of about this many float32 values bound the memory; 2¹⁸ to 2²² are equally fast.
@@ -25,12 +26,9 @@ _CHUNK_IMAGES = 512
 
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, 1, -1).astype(np.float32)
 
-# (n, H, W, C) float32 to (n, H', W', out) float32 sums, for a node and the (fan-in, out) matrix of its weights.
-_Sums = Callable[[LayerNode, np.ndarray, np.ndarray], np.ndarray]
-_SUMS: Handlers[_Sums] = Handlers("sums of the NumPy engine", LAYER_KINDS)
-# The sums of a layer to its packed map, or to int32 scores.
-_ENDS: Handlers[Callable[[LayerNode], Callable[[np.ndarray], np.ndarray]]] = Handlers("ends of the NumPy engine",
-                                                                                     LAYER_KINDS)
+# A part of a node, the (fan-in, out) matrix of its weights and (n, H, W, C) float32 to (n, H', W', out) float32 sums.
+_Sums = Callable[[Part, np.ndarray, np.ndarray], np.ndarray]
+_SUMS: Handlers[_Sums] = Handlers("sums of the NumPy engine", LAYER_KINDS + TERM_KINDS)
 
 
 class CpuBackend(Backend):
@@ -40,8 +38,8 @@ class CpuBackend(Backend):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        spread = {True: _spread_codes(network.input.codes), False: _spread_bits}
-        self._layers = [_prepare(node, spread[node.source < 0]) for node in network.nodes]
+        codes = network.input.codes.astype(np.float32)
+        self._layers = [_Layer(node, codes) for node in network.nodes]
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         self.check_pixels(pixels)
@@ -60,41 +58,67 @@ class CpuBackend(Backend):
     def _run(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
         return run_nodes(self.network, pixels, self._step)
 
-    def _step(self, node: LayerNode, state: np.ndarray) -> np.ndarray:
-        return self._layers[node.index](state)
+    def _step(self, node: LayerNode, maps: list[np.ndarray]) -> np.ndarray:
+        return self._layers[node.index](maps)
 
 
-def _prepare(node: LayerNode, spread: Callable[[np.ndarray, int], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """The function from the packed map (or the pixels) that ``node`` reads to the one that it writes."""
-    matrix, channels = _matrix(node), node.input.shape[2]
-    sums, end = _SUMS[node.layer], _ENDS[node.layer](node)
-    images = max(1, _BLOCK_VALUES // (node.sums[0] * node.sums[1] * node.fan_in))
+class _Layer:
+    """A node made ready: from the packed maps (or the pixels) that it reads to the one that it writes.
 
-    def run(state: np.ndarray) -> np.ndarray:
-        if len(state) <= images:
-            return end(sums(node, matrix, spread(state, channels)))
-        return np.concatenate([end(sums(node, matrix, spread(state[start:start + images], channels)))
-                               for start in range(0, len(state), images)])
+    codes : (256,) float32, of pixel values.
+    """
 
-    return run
+    def __init__(self, node: LayerNode, codes: np.ndarray) -> None:
+        parts = (node.main, *node.terms)
+        self.sums = [partial(_SUMS[part.layer], part, _matrix(part)) for part in parts]
+        self.spreads = [partial(_spread_codes, codes) if part.source == PICTURE else
+                        partial(_spread_bits, part.input.shape[2]) for part in parts]
+        layer = node.layer
+        self.thresholds = None if isinstance(layer, Scores) else layer.thresholds.astype(np.float32)
+        self.invert = None if isinstance(layer, Scores) else layer.invert
+        self.pool, self.shape, self.shortcut = layer.pool, node.output.shape, node.shortcut
+        values = node.sums[0] * node.sums[1] * max(part.fan_in for part in parts)
+        self.images = max(1, _BLOCK_VALUES // values)
+
+    def __call__(self, maps: list[np.ndarray]) -> np.ndarray:
+        if len(maps[0]) <= self.images:
+            return self._block(maps)
+        return np.concatenate([self._block([state[start:start + self.images] for state in maps])
+                               for start in range(0, len(maps[0]), self.images)])
+
+    def _block(self, maps: list[np.ndarray]) -> np.ndarray:
+        acc = self.sums[0](self.spreads[0](maps[0]))
+        for sums, spread, state in zip(self.sums[1:], self.spreads[1:], maps[1:]):
+            acc += sums(spread(state))
+        if self.thresholds is None:
+            return acc[:, 0, 0].astype(np.int32)
+        bits = acc >= self.thresholds if self.shortcut is None else self._chosen(acc, maps[-1])
+        if self.pool > 1:
+            bits = _pool(bits, self.pool, self.shape)
+        bits ^= self.invert
+        return np.packbits(bits, axis=-1, bitorder="little")
+
+    def _chosen(self, acc: np.ndarray, shortcut: np.ndarray) -> np.ndarray:
+        """acc ≥ the threshold that the shortcut's bit chooses."""
+        x = np.unpackbits(shortcut, axis=-1, bitorder="little", count=self.shape[2]).view(bool)
+        return np.where(x, acc >= self.thresholds[1], acc >= self.thresholds[0])
 
 
-def _matrix(node: LayerNode) -> np.ndarray:
+def _matrix(part: Part) -> np.ndarray:
     """(fan-in, out) float32 of ±1."""
-    rows = node.layer.weights.reshape(node.layer.outputs, -1)
-    matrix = np.empty((node.fan_in, node.layer.outputs), np.float32)
+    rows = part.layer.weights.reshape(part.layer.outputs, -1)
+    matrix = np.empty((part.fan_in, part.layer.outputs), np.float32)
     np.multiply(rows.T, np.float32(2), out=matrix)
     matrix -= 1
     return matrix
 
 
-def _spread_codes(codes: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
+def _spread_codes(codes: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Pixels to float32 codes."""
-    table = codes.astype(np.float32)
-    return lambda pixels, _: table[pixels]
+    return codes[pixels]
 
 
-def _spread_bits(packed: np.ndarray, channels: int) -> np.ndarray:
+def _spread_bits(channels: int, packed: np.ndarray) -> np.ndarray:
     """(…, C) float32 of ±1 from (…, ceil(C/8)) packed bits."""
     signs = _SIGNS[packed].reshape(*packed.shape[:-1], 8 * packed.shape[-1])
     return signs[..., :channels]
@@ -102,14 +126,14 @@ def _spread_bits(packed: np.ndarray, channels: int) -> np.ndarray:
 
 # --- sums ------------------------------------------------------------------------------------------------
 
-@_SUMS.for_(BinFc, Scores)
-def _dense_sums(node: LayerNode, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return (x.reshape(len(x), node.fan_in) @ matrix).reshape(len(x), *node.sums)
+@_SUMS.for_(BinFc, Scores, FcTerm)
+def _dense_sums(part: Part, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return (x.reshape(len(x), part.fan_in) @ matrix).reshape(len(x), *part.sums)
 
 
-@_SUMS.for_(FpConv, BinConv)
-def _conv_sums(node: LayerNode, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
-    layer, (height, width, _) = node.layer, node.sums
+@_SUMS.for_(FpConv, BinConv, ConvTerm)
+def _conv_sums(part: Part, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+    layer, (height, width, _) = part.layer, part.sums
     n, h, w, c = x.shape
     if layer.padding:
         edge = layer.padding
@@ -121,29 +145,7 @@ def _conv_sums(node: LayerNode, matrix: np.ndarray, x: np.ndarray) -> np.ndarray
     sn, sy, sx, sc = x.strides
     windows = np.ndarray((n, height, width, layer.kernel, layer.kernel * c), np.float32, x, 0,
                          (sn, layer.stride * sy, layer.stride * sx, sy, sc))
-    return (windows.reshape(n * height * width, node.fan_in) @ matrix).reshape(n, *node.sums)
-
-
-# --- from sums to maps -----------------------------------------------------------------------------------
-
-@_ENDS.for_(Scores)
-def _scores_end(node: LayerNode) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda acc: acc[:, 0, 0].astype(np.int32)
-
-
-@_ENDS.for_(FpConv, BinConv, BinFc)
-def _hidden_end(node: LayerNode) -> Callable[[np.ndarray], np.ndarray]:
-    layer = node.layer
-    return partial(_pack, layer.thresholds.astype(np.float32), layer.invert, layer.pool, node.output.shape)
-
-
-def _pack(thresholds: np.ndarray, invert: np.ndarray, pool: int, shape: tuple[int, int, int],
-          acc: np.ndarray) -> np.ndarray:
-    bits = acc >= thresholds
-    if pool > 1:
-        bits = _pool(bits, pool, shape)
-    bits ^= invert
-    return np.packbits(bits, axis=-1, bitorder="little")
+    return (windows.reshape(n * height * width, part.fan_in) @ matrix).reshape(n, *part.sums)
 
 
 def _pool(bits: np.ndarray, pool: int, shape: tuple[int, int, int]) -> np.ndarray:

@@ -13,16 +13,15 @@ from functools import partial
 import numpy as np
 
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
+from ..network.graph import Part
 from ..network.handlers import Handlers
-from ..network.layers import LAYER_KINDS
+from ..network.layers import LAYER_KINDS, TERM_KINDS, ConvTerm, FcTerm
 from .base import Backend, BackendTime, run_nodes
 
 _BLOCK_WORDS = 1 << 20
 # An image's map, (H, W, C) values, to the inputs of every window and which of them count; see _conv_windows.
-_Windows = Callable[[LayerNode, np.ndarray], tuple[np.ndarray, np.ndarray]]
-_WINDOWS: Handlers[_Windows] = Handlers("windows of the popcount engine", LAYER_KINDS)
-# Sums of all images, (N, H', W', out) int32, to bits (N, H, W, out) uint8 or to scores.
-_ENDS: Handlers[Callable[[LayerNode, np.ndarray], np.ndarray]] = Handlers("ends of the popcount engine", LAYER_KINDS)
+_Windows = Callable[[Part, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_WINDOWS: Handlers[_Windows] = Handlers("windows of the popcount engine", LAYER_KINDS + TERM_KINDS)
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
 
 
@@ -40,7 +39,8 @@ class PopcountBackend(Backend):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self._rows = [_words(layer.weights.reshape(layer.outputs, -1)) for layer in network.layers]
+        self._rows = [[_words(part.layer.weights.reshape(part.layer.outputs, -1)) for part in (node.main, *node.terms)]
+                      for node in network.nodes]
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
@@ -56,27 +56,34 @@ class PopcountBackend(Backend):
         for node, state in zip(self.network.nodes, run_nodes(self.network, picture, self._step)):
             yield state if isinstance(node.layer, Scores) else np.packbits(state, axis=-1, bitorder="little")
 
-    def _step(self, node: LayerNode, state: np.ndarray) -> np.ndarray:
-        """(N, H, W, C) values to (N, H, W, out) bits, or to scores."""
-        sums, rows = _xnor_sums, self._rows[node.index]
-        if node.input.bits == 8:
-            sums = partial(_plane_sums, signed=self.network.input.encoding.signed)
-        acc = np.empty((len(state), *node.sums), np.int32)
-        for image, values in enumerate(state):
-            acc[image] = sums(*_WINDOWS[node.layer](node, values), rows)
-        return _ENDS[node.layer](node, acc)
+    def _step(self, node: LayerNode, maps: list[np.ndarray]) -> np.ndarray:
+        """(N, H, W, C) values of each map that is read to (N, H, W, out) bits, or to scores."""
+        acc = np.zeros((len(maps[0]), *node.sums), np.int32)
+        for part, rows, state in zip((node.main, *node.terms), self._rows[node.index], maps):
+            sums = _xnor_sums
+            if part.input.bits == 8:
+                sums = partial(_plane_sums, signed=self.network.input.encoding.signed)
+            for image, values in enumerate(state):
+                acc[image] += sums(*_WINDOWS[part.layer](part, values), rows)
+        layer = node.layer
+        if isinstance(layer, Scores):
+            return acc.reshape(len(acc), layer.outputs)
+        thresholds = layer.thresholds
+        if node.shortcut is not None:  # the bit is the index of its threshold
+            thresholds = np.take_along_axis(thresholds[:, None, None, None], maps[-1][None].astype(np.int64), axis=0)[0]
+        return _or_pool((acc >= thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
 
 
-@_WINDOWS.for_(BinFc, Scores)
-def _dense_windows(node: LayerNode, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@_WINDOWS.for_(BinFc, Scores, FcTerm)
+def _dense_windows(part: Part, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = state.reshape(1, 1, -1)
     return flat, np.ones_like(flat, np.uint8)
 
 
-@_WINDOWS.for_(FpConv, BinConv)
-def _conv_windows(node: LayerNode, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@_WINDOWS.for_(FpConv, BinConv, ConvTerm)
+def _conv_windows(part: Part, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(H', W', fan-in) inputs of every window and which of them count (all but taps padded with nothing)."""
-    layer, (h, w, _) = node.layer, node.sums
+    layer, (h, w, _) = part.layer, part.sums
     side = (layer.padding, layer.padding)
     fill = 1 if layer.pad_value == "one" else 0
     padded = np.pad(state, (side, side, (0, 0)), constant_values=fill)
@@ -87,17 +94,6 @@ def _conv_windows(node: LayerNode, state: np.ndarray) -> tuple[np.ndarray, np.nd
                 for ky in range(layer.kernel) for kx in range(layer.kernel)]
         gathered.append(np.concatenate(taps, axis=2))
     return gathered[0], gathered[1]
-
-
-@_ENDS.for_(FpConv, BinConv, BinFc)
-def _bits(node: LayerNode, acc: np.ndarray) -> np.ndarray:
-    layer = node.layer
-    return _or_pool((acc >= layer.thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
-
-
-@_ENDS.for_(Scores)
-def _scores(node: LayerNode, acc: np.ndarray) -> np.ndarray:
-    return acc.reshape(len(acc), node.layer.outputs)
 
 
 def _words(bits: np.ndarray) -> np.ndarray:

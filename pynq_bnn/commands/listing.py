@@ -84,5 +84,7 @@ def _layer_row(node: LayerNode) -> dict[str, Any]:
     what = node.layer.describe(node.input.shape)
     if node.source != node.index - 1:
         what += f" of map {node.source}"
+    what += "".join(f" + {term.layer.describe(term.input.shape)} of map {term.source}" for term in node.terms)
+    what += f", threshold by map {node.shortcut}" if node.shortcut is not None else ""
     return {"number": node.index, "type": node.layer.kind, "what": what,
             "output": "×".join(map(str, node.output.shape)), "weight_bits": node.weight_bits}

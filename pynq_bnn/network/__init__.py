@@ -1,10 +1,10 @@
 """The waist: a network as integers, and the ``.bnn`` file that holds it."""
 
 from .file import load_network, read_network, save_network, write_network
-from .layers import BinConv, BinFc, FpConv, Layer, LayerNode, Scores
+from .layers import BinConv, BinFc, ConvTerm, FcTerm, FpConv, Layer, LayerNode, Scores
 from .network import Golden, Network
 from .spec import BitCodes, ByteCodes, InputSpec, OutputSpec, one_bit_codes, signed_codes
 
-__all__ = ["BinConv", "BinFc", "BitCodes", "ByteCodes", "FpConv", "Golden", "InputSpec", "Layer", "LayerNode",
-           "Network", "OutputSpec", "Scores", "load_network", "one_bit_codes", "read_network", "save_network",
-           "signed_codes", "write_network"]
+__all__ = ["BinConv", "BinFc", "BitCodes", "ByteCodes", "ConvTerm", "FcTerm", "FpConv", "Golden", "InputSpec", "Layer",
+           "LayerNode", "Network", "OutputSpec", "Scores", "load_network", "one_bit_codes", "read_network",
+           "save_network", "signed_codes", "write_network"]

@@ -29,7 +29,7 @@ from ..arrays import Array
 from ..errors import NetworkError, NetworkFileError
 from ..files import write_atomically
 from .attributes import attributes
-from .layers import LAYER_KINDS, BinFc, Layer, LayerNode, Scores
+from .layers import LAYER_KINDS, BinFc, FcTerm, Layer, LayerNode, Scores, Term
 from .network import Golden, Network
 from .spec import ENCODINGS, InputSpec, OutputSpec
 
@@ -45,10 +45,11 @@ _TYPES: dict[str, np.dtype[Any]] = {"i4": np.dtype("<i4"), "i2": np.dtype("<i2")
 _KINDS = {kind.kind: kind for kind in LAYER_KINDS}
 _ARRAYS = {"input.codes": "i2", "output.scale": "f4", "output.offset": "f4", "output.class_thresholds": "i4",
            "golden.image": "u1", "golden.scores": "i4"}
-_LAYER_ARRAYS = {"weights": "b1", "thresholds": "i4", "invert": "b1"}
+_LAYER_ARRAYS = {"weights": "b1", "thresholds": "i4", "invert": "b1", "terms": "b1"}
 # Name, type and values.
 _Array = tuple[str, str, Array]
-_LAYER_ARRAY_NAME = re.compile(r"layers\.(0|[1-9][0-9]{0,4})\.(weights|thresholds|invert)", re.ASCII)
+_NUMBER = "(0|[1-9][0-9]{0,4})"
+_LAYER_ARRAY_NAME = re.compile(rf"layers\.{_NUMBER}\.(?:(weights|thresholds|invert)|(terms)\.{_NUMBER})", re.ASCII)
 
 
 # --- writing -----------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ def write_network(network: Network) -> bytes:
         When the network is larger than a file may be.
     """
     arrays: list[_Array] = []
-    version = 1 if all(node.source == node.index - 1 for node in network.nodes) else 2
+    version = 1 if all(node.reads == (node.index - 1,) for node in network.nodes) else 2
     header = {
         "name": network.name,
         "input": _input_header(network.input, arrays),
@@ -99,7 +100,14 @@ def _layer_header(node: LayerNode, version: int, arrays: list[_Array]) -> dict[s
     header.update({each.name: getattr(layer, each.name) for each in attributes(layer)})
     if version > 1:
         header["input"] = node.source
+        header["terms"] = [_term_header(number, k, term, arrays) for k, term in enumerate(layer.terms)]
+        header["shortcut"] = layer.shortcut
     return header
+
+
+def _term_header(number: int, place: int, term: Term, arrays: list[_Array]) -> dict[str, Any]:
+    arrays.append((f"layers.{number}.terms.{place}", "b1", term.weights))
+    return {"input": term.source, **{each.name: getattr(term, each.name) for each in attributes(term)}}
 
 
 def _type_in_file(kind: type[Layer], version: int) -> str:
@@ -229,7 +237,7 @@ def _product(numbers: list[int]) -> int:
 def _array_size(name: str, kind: str, shape: list[int]) -> int:
     """Bytes of an array, once its name is known, its type is the one of that name, and its shape is possible."""
     layer_array = _LAYER_ARRAY_NAME.fullmatch(name)
-    fits = _LAYER_ARRAYS[layer_array[2]] if layer_array else _ARRAYS.get(name)
+    fits = _LAYER_ARRAYS[layer_array[2] or layer_array[3]] if layer_array else _ARRAYS.get(name)
     if fits is None:
         raise NetworkFileError(f"array {name!r:.60} belongs to nothing")
     if kind != fits:
@@ -270,6 +278,8 @@ def _build(version: int, header: dict[str, Any], arrays: dict[str, Array]) -> Ne
         layer_array = _LAYER_ARRAY_NAME.fullmatch(name)
         if layer_array and int(layer_array[1]) >= len(layers):
             raise NetworkFileError(f"array {name!r} belongs to none of the {len(layers)} layers")
+        if layer_array and layer_array[3] and not _has_term(layers[int(layer_array[1])], int(layer_array[4]), version):
+            raise NetworkFileError(f"array {name!r} belongs to no term of its layer")
     has_golden = "golden.image" in arrays or "golden.scores" in arrays
     golden = Golden(arrays["golden.image"], arrays["golden.scores"]) if has_golden else None
     return Network(
@@ -282,6 +292,11 @@ def _build(version: int, header: dict[str, Any], arrays: dict[str, Array]) -> Ne
             arrays.get("output.class_thresholds"), _typed(output, "native_add", int, "output"),
             _typed(output, "native_div", int, "output")),
         provenance=_typed(header, "provenance", dict, "header"), golden=golden)
+
+
+def _has_term(layer: Any, place: int, version: int) -> bool:
+    terms = layer.get("terms") if isinstance(layer, dict) and version > 1 else None
+    return isinstance(terms, list) and place < len(terms)
 
 
 def _build_input(header: dict[str, Any], arrays: dict[str, Array]) -> InputSpec:
@@ -311,13 +326,42 @@ def _build_layer(version: int, number: int, header: Any, arrays: dict[str, Array
     if kind is not Scores:
         values = {"thresholds": None, **values, "invert": _invert(values.get("invert"), number)}
     values.update({each.name: _typed(header, each.name, each.type, where) for each in attributes(kind)})
-    if version > 1:
-        values["source"] = _typed(header, "input", int, where)
     try:
+        if version > 1:
+            values.update(_joins(kind, number, header, arrays))
         layer: Layer = kind(**values)
     except NetworkError as error:
         raise NetworkFileError(f"{where}: {error}") from None
     return layer
+
+
+def _joins(kind: type[Any], number: int, header: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Any]:
+    """The maps that a layer reads, as version 2 has them; a kind without terms or shortcut must have none."""
+    where = f"layer {number}"
+    if "shortcut" not in header:
+        raise NetworkFileError(f"{where} lacks 'shortcut'")
+    values = {"source": _typed(header, "input", int, where),
+              "terms": tuple(_term(kind, number, place, term, arrays)
+                             for place, term in enumerate(_typed(header, "terms", list, where)))}
+    shortcut = header["shortcut"]
+    if shortcut is not None:
+        values["shortcut"] = _typed(header, "shortcut", int, where)
+    for name, value in list(values.items()):
+        if name not in kind.__dataclass_fields__:
+            if value:
+                raise NetworkFileError(f"{where}: a layer of type {kind.kind!r} has no {name}")
+            del values[name]
+    return values
+
+
+def _term(kind: type[Any], number: int, place: int, header: Any, arrays: dict[str, Array]) -> Term:
+    where = f"layer {number}: term {place}"
+    if not isinstance(header, dict):
+        raise NetworkFileError(f"{where} is not an object")
+    term_kind: type[Any] = getattr(kind, "term_kind", FcTerm)
+    values = {each.name: _typed(header, each.name, each.type, where) for each in attributes(term_kind)}
+    term: Term = term_kind(arrays[f"layers.{number}.terms.{place}"], _typed(header, "input", int, where), **values)
+    return term
 
 
 def _invert(array: Array | None, number: int) -> Array | None:

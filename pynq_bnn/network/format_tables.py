@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .attributes import Attribute, OneOf, attributes
-from .layers import LAYER_KINDS
+from .layers import LAYER_KINDS, ConvTerm
 
 
 def update(document: str) -> str:
@@ -30,6 +30,12 @@ def _rows() -> str:
         where = ", ".join(f"`{kind}`" for kind, _ in kinds)
         exact = "; ".join(f"{values} in `{kind}`" for kind, values in kinds) if len(ranges) > 1 else ranges[0]
         lines.append(f"| `layers[N].{name}` | {exact} | {where} | {each.doc} |")
+    term = ", ".join(f"`{each.name}` ({_values(each)})" for each in attributes(ConvTerm))
+    lines += ["| `layers[N].terms` | list of objects | all but `fp_conv`, version 2 | what is added to the sums: each has"
+              f" `input`, a layer before N, and in a `bin_conv` {term} |",
+              "| `layers[N].shortcut` | null, or integer 0 to N − 1 | `bin_conv` without pool and `bin_fc`, version 2 | the"
+              " layer whose bit, at the same place and channel, chooses the threshold; its map has the shape of this"
+              " layer's |"]
     return "\n".join(lines) + "\n"
 
 

@@ -63,8 +63,8 @@ def pool() -> Any:
 
 
 def pad_value(*fits: str) -> Any:
-    return attribute(OneOf(fits or PAD_VALUES), 'value of a padded tap: `"zero"` adds nothing, `"one"` counts as +1',
-                     "zero")
+    fits = fits or PAD_VALUES
+    return attribute(OneOf(fits), 'value of a padded tap: `"zero"` adds nothing, `"one"` counts as +1', fits[0])
 
 
 class Windows:

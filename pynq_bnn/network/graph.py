@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import NetworkError
 from .checks import need
@@ -19,11 +19,8 @@ ACC_LIMIT = 2**24
 PICTURE = -1
 
 
-class Operation(Protocol):
-    """A row of a table, or a folded layer."""
-
-    @property
-    def kind(self) -> str: ...
+class Summand(Protocol):
+    """What forms sums of a map: a term of a layer, or the layer itself."""
 
     @property
     def source(self) -> int | None: ...
@@ -32,22 +29,50 @@ class Operation(Protocol):
     def outputs(self) -> int: ...
 
     @property
-    def pool(self) -> int: ...
-
-    @property
     def dense(self) -> bool: ...
 
     def fan_in_on(self, shape: Shape) -> int: ...
 
     def sums_shape(self, shape: Shape) -> Shape: ...
 
-    def output_shape(self, shape: Shape) -> Shape: ...
-
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError unless the operation can read ``source``."""
+        """Raise NetworkError unless it can read ``source``."""
+
+
+class Operation(Summand, Protocol):
+    """A row of a table, or a folded layer."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def pool(self) -> int: ...
+
+    @property
+    def terms(self) -> Sequence[Summand]: ...
+
+    @property
+    def shortcut(self) -> int | None: ...
+
+    def output_shape(self, shape: Shape) -> Shape: ...
 
 
 Op = TypeVar("Op", bound=Operation)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One convolution (or product) of a layer's sum in its place.
+
+    layer : the layer or one of its terms; source : the node whose map it reads, −1 for the picture; input : that map.
+    sums : (height, width, channels); fan_in : inputs of one sum.
+    """
+
+    layer: Any
+    source: int
+    input: Map
+    sums: Shape
+    fan_in: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +89,13 @@ class Node(Generic[Op]):
     input, output : Map
     sums : (height, width, channels) of its sums, before pooling
     fan_in : int
-        Inputs of one sum.
+        Inputs of one sum, without those of terms.
+    terms : tuple of Part
+        What is added to the sums, of other maps.
+    shortcut : int or None
+        The node whose bit chooses between two thresholds.
     bound : int
-        The largest |sum|.
+        The largest |sum|, terms included.
     last_use : int
         The last node that reads its map; its own index where none does.
     """
@@ -78,12 +107,26 @@ class Node(Generic[Op]):
     output: Map
     sums: Shape
     fan_in: int
+    terms: tuple[Part, ...]
+    shortcut: int | None
     bound: int
     last_use: int
 
     @property
+    def main(self) -> Part:
+        """The layer's own convolution, without terms."""
+        return Part(self.layer, self.source, self.input, self.sums, self.fan_in)
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The maps that it reads: its own, those of its terms, that of the shortcut."""
+        sources = self.source, *(term.source for term in self.terms)
+        return sources if self.shortcut is None else (*sources, self.shortcut)
+
+    @property
     def weight_bits(self) -> int:
-        return self.layer.outputs * self.fan_in
+        """Weight bits, those of terms included."""
+        return self.layer.outputs * (self.fan_in + sum(term.fan_in for term in self.terms))
 
     @property
     def macs(self) -> int:
@@ -115,37 +158,62 @@ def build_graph(picture: Map, layers: Sequence[Op]) -> tuple[Node[Op], ...]:
     return tuple(nodes)
 
 
-def _source(index: int, layer: Operation) -> int:
+def _source(index: int, layer: Summand) -> int:
     return index - 1 if layer.source is None else layer.source
 
 
 def _last_uses(layers: Sequence[Operation]) -> list[int]:
     uses = list(range(len(layers)))
     for index, layer in enumerate(layers):
-        source = _source(index, layer)
-        if 0 <= source < index:
-            uses[source] = index
+        for source in (_source(index, layer), *(term.source for term in layer.terms), layer.shortcut):
+            if source is not None and 0 <= source < index:
+                uses[source] = index
     return uses
 
 
 def _node(index: int, layer: Op, picture: Map, nodes: Sequence[Node[Op]], uses: list[int]) -> Node[Op]:
-    source = _source(index, layer)
-    need(type(source) is int and PICTURE <= source < index,
-         f"it reads the map {source!r:.20}; {PICTURE} (the picture) to {index - 1} fit")
+    main = _part(index, layer, _source(index, layer), picture, nodes)
+    terms = tuple(_term(index, term, number, main.sums, picture, nodes) for number, term in enumerate(layer.terms))
+    output = Map(layer.output_shape(main.input.shape))
+    need(output.values <= MAX_MAP, f"its map of {output.values} values is too large; up to {MAX_MAP} fit")
+    inputs = main.fan_in + sum(term.fan_in for term in terms)
+    bound = main.fan_in * main.input.largest + sum(term.fan_in for term in terms)
+    need(bound < ACC_LIMIT, f"sums of {inputs} inputs, up to {bound}, exceed 2²⁴, where float32 stops being exact; "
+                            "pool or stride more")
+    if layer.shortcut is not None:
+        _check_shortcut(index, layer.shortcut, output, nodes)
+    return Node(index, layer, main.source, main.input, output, main.sums, main.fan_in, terms, layer.shortcut, bound,
+                uses[index])
+
+
+def _part(index: int, layer: Summand, source: object, picture: Map, nodes: Sequence[Node[Op]]) -> Part:
+    if type(source) is not int or not PICTURE <= source < index:
+        raise NetworkError(f"it reads the map {source!r:.20}; {PICTURE} (the picture) to {index - 1} fit")
     read = picture if source == PICTURE else nodes[source].output
     layer.check_input(read, source == PICTURE)
-    sums, fan_in = layer.sums_shape(read.shape), layer.fan_in_on(read.shape)
-    output = Map(layer.output_shape(read.shape))
-    need(output.values <= MAX_MAP, f"its map of {output.values} values is too large; up to {MAX_MAP} fit")
-    bound = fan_in * read.largest
-    need(bound < ACC_LIMIT, f"sums of {fan_in} inputs, up to {bound}, exceed 2²⁴, where float32 stops being exact; "
-                            "pool or stride more")
-    return Node(index, layer, source, read, output, sums, fan_in, bound, uses[index])
+    return Part(layer, source, read, layer.sums_shape(read.shape), layer.fan_in_on(read.shape))
+
+
+def _term(index: int, term: Summand, number: int, sums: Shape, picture: Map, nodes: Sequence[Node[Op]]) -> Part:
+    try:
+        part = _part(index, term, term.source, picture, nodes)
+        need(part.source != PICTURE, "it reads the picture; terms read maps of bits of earlier layers")
+        need(part.sums == sums, f"its sums are {part.sums}, those of the layer {sums}")
+    except NetworkError as error:
+        raise NetworkError(f"term {number}: {error}") from None
+    return part
+
+
+def _check_shortcut(index: int, shortcut: object, output: Map, nodes: Sequence[Node[Op]]) -> None:
+    if type(shortcut) is not int or not 0 <= shortcut < index:
+        raise NetworkError(f"the shortcut is the map {shortcut!r:.20}; 0 to {index - 1} fit")
+    found = nodes[shortcut].output.shape
+    need(found == output.shape, f"the shortcut is a map of {found}, the layer's own has {output.shape}")
 
 
 def unused_after(nodes: Sequence[Node[Op]]) -> tuple[tuple[int, ...], ...]:
-    """For each node the maps (−1 is the picture) that no node after it reads; its own is kept for who asked for it."""
+    """For each node the maps (−1 is the picture) that no node after it reads; its own is kept for the caller."""
     last = {PICTURE: 0}
     for node in nodes:
-        last[node.source] = node.index
+        last.update(dict.fromkeys(node.reads, node.index))
     return tuple(tuple(source for source, index in last.items() if index == node.index) for node in nodes)

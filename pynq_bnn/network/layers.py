@@ -4,9 +4,12 @@ A bit is 1 for +1 and 0 for −1. With ``acc`` the signed dot product of a windo
 
     bit = invert ⊕ OR over the pool window of (acc ≥ threshold)
 
-per output channel; a score layer has no thresholds and its ``acc`` are the scores. Each kind is declared here and
-nowhere else: its attributes (keys of the file and of tables), what it reads, its shapes, the layer that a row becomes.
-What the engines, the accelerator and the model do for it is registered there, see :mod:`.handlers`.
+per output channel; a score layer has no thresholds and its ``acc`` are the scores. A layer may add terms, sums of other
+maps, to ``acc``; with a shortcut, the bit of another map at the same place and channel chooses between two thresholds.
+
+Each kind is declared here and nowhere else: its attributes (keys of the file and of tables), what it reads, its shapes,
+the layer that a row becomes. What the engines, the accelerator and the model do for it is registered there, see
+:mod:`.handlers`.
 """
 
 from __future__ import annotations
@@ -43,6 +46,16 @@ def source() -> Any:
     return field(default=None, kw_only=True, metadata={"doc": _SOURCE_DOC})
 
 
+def terms() -> Any:
+    """The field of a layer for what is added to its sums."""
+    return field(default=(), kw_only=True)
+
+
+def shortcut() -> Any:
+    """The field of a layer for the map whose bit chooses between two thresholds, or None."""
+    return field(default=None, kw_only=True)
+
+
 class _Weights:
     """What all kinds have: weight bits, one row for each output."""
 
@@ -61,15 +74,11 @@ class _Weights:
         return prod(self.weights.shape[1:])
 
 
-class _WindowedLayer(Windows, _Weights):
-    """A convolution with thresholds."""
-
-    thresholds: Array
-    invert: Array
+class _ConvWeights(Windows, _Weights):
+    """Weights (out, ky, kx, cin)."""
 
     def __post_init__(self) -> None:
         _check_weights(self, 4)
-        _check_thresholds(self)
         need(self.weights.shape[2] == self.kernel and self.kernel <= MAX_KERNEL,
              f"kernel {self.weights.shape[1:3]}; squares of side 1 to {MAX_KERNEL} fit")
         self.check_windows()
@@ -85,8 +94,69 @@ class _WindowedLayer(Windows, _Weights):
                                                 f" {self.weights.shape[3]}")
 
 
+class _FcWeights(Dense, _Weights):
+    """Weights (out, fan-in)."""
+
+    def __post_init__(self) -> None:
+        _check_weights(self, 2)
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Raise NetworkError unless the fan-in is the size of the map; bits and 8-bit codes both fit."""
+        need(source.values == self.fan_in,
+             f"a map of {source.shape} comes in, the weights take {self.fan_in} inputs")
+
+
+# --- terms: what is added to the sums of a layer ---------------------------------------------------------
+
 @dataclass(frozen=True, eq=False)
-class FpConv(_WindowedLayer):
+class ConvTerm(_ConvWeights):
+    """A convolution of another map of bits; padded taps count as +1, so that each sum has the same number of inputs.
+
+    weights : (out, ky, kx, cin) uint8 of 0 and 1.
+    """
+
+    weights: Array
+    source: int
+    stride: int = stride()
+    padding: int = padding()
+    pad_value: str = pad_value("one")
+    pool = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FcTerm(_FcWeights):
+    """A product with another map of bits.
+
+    weights : (out, fan-in) uint8 of 0 and 1.
+    """
+
+    weights: Array
+    source: int
+
+
+Term = Union[ConvTerm, FcTerm]
+TERM_KINDS: tuple[type[Term], ...] = (ConvTerm, FcTerm)
+
+
+# --- folded layers ---------------------------------------------------------------------------------------
+
+class _Thresholds:
+    """What hidden layers have: a threshold, or with a shortcut two, and an invert bit for each output."""
+
+    thresholds: Array
+    invert: Array
+    terms: tuple[Any, ...]
+    shortcut: int | None
+    term_kind: ClassVar[type[Term]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()  # type: ignore[misc]
+        _check_terms(self)
+        _check_thresholds(self)
+
+
+@dataclass(frozen=True, eq=False)
+class FpConv(_Thresholds, _ConvWeights):
     """Convolution of the picture's 8-bit codes q; padded taps have q = 0.
 
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
@@ -100,6 +170,8 @@ class FpConv(_WindowedLayer):
     pool: int = pool()
     pad_value: str = pad_value("zero")
     source: int | None = source()
+    terms = ()
+    shortcut = None
     kind = "fp_conv"
     title = "FP-Conv"
 
@@ -110,10 +182,12 @@ class FpConv(_WindowedLayer):
 
 
 @dataclass(frozen=True, eq=False)
-class BinConv(_WindowedLayer):
+class BinConv(_Thresholds, _ConvWeights):
     """Convolution of bits; a padded tap adds nothing (``pad_value`` "zero") or counts as +1 ("one").
 
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
+    terms : tuple of ConvTerm, added to the sums; shortcut : a layer whose map has this one's shape, or None; with one,
+    thresholds are (2, out): those where its bit is 0, then those where it is 1.
     """
 
     weights: Array
@@ -124,6 +198,9 @@ class BinConv(_WindowedLayer):
     pool: int = pool()
     pad_value: str = pad_value()
     source: int | None = source()
+    terms: tuple[ConvTerm, ...] = terms()
+    shortcut: int | None = shortcut()
+    term_kind = ConvTerm
     kind = "bin_conv"
     title = "Bin-Conv"
 
@@ -134,46 +211,43 @@ class BinConv(_WindowedLayer):
         super().check_input(source, is_picture)
 
 
-class _DenseLayer(Dense, _Weights):
-    def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError unless the fan-in is the size of the map; bits and 8-bit codes both fit."""
-        need(source.values == self.fan_in,
-             f"a map of {source.shape} comes in, the weights take {self.fan_in} inputs")
-
-
 @dataclass(frozen=True, eq=False)
-class BinFc(_DenseLayer):
+class BinFc(_Thresholds, _FcWeights):
     """Fully connected layer; a map is read as (y, x, channel). It may take the picture's 8-bit codes.
 
     weights : (out, fan-in) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
+    terms : tuple of FcTerm, added to the sums; shortcut : as in :class:`BinConv`.
     """
 
     weights: Array
     thresholds: Array
     invert: Array
     source: int | None = source()
+    terms: tuple[FcTerm, ...] = terms()
+    shortcut: int | None = shortcut()
+    term_kind = FcTerm
     kind = "bin_fc"
     title = "Bin-FC"
 
-    def __post_init__(self) -> None:
-        _check_weights(self, 2)
-        _check_thresholds(self)
-
 
 @dataclass(frozen=True, eq=False)
-class Scores(_DenseLayer):
+class Scores(_FcWeights):
     """The last layer: fully connected, its sums are the scores.
 
-    weights : (classes, fan-in) uint8 of 0 and 1.
+    weights : (classes, fan-in) uint8 of 0 and 1; terms : tuple of FcTerm, added to the sums.
     """
 
     weights: Array
     source: int | None = source()
+    terms: tuple[FcTerm, ...] = terms()
+    shortcut = None
+    term_kind = FcTerm
     kind = "scores"
     title = "Scores"
 
     def __post_init__(self) -> None:
-        _check_weights(self, 2)
+        super().__post_init__()
+        _check_terms(self)
 
 
 Hidden = Union[FpConv, BinConv, BinFc]
@@ -190,12 +264,21 @@ def _check_weights(layer: Any, rank: int) -> None:
     object.__setattr__(layer, "weights", weights.view(np.uint8) if weights.dtype == np.bool_ else weights)
 
 
+def _check_terms(layer: Any) -> None:
+    for term in layer.terms:
+        need(isinstance(term, layer.term_kind),
+             f"a term of type {type(term).__name__}; {layer.term_kind.__name__} fits")
+        need(term.outputs == layer.outputs, f"a term of {term.outputs} outputs, the layer has {layer.outputs}")
+
+
 def _check_thresholds(layer: Any) -> None:
     count = layer.weights.shape[0]
+    shape = (count,) if layer.shortcut is None else (2, count)
+    need(layer.shortcut is None or layer.pool == 1, "a layer with a shortcut has no pool")
     need(layer.thresholds is not None and layer.invert is not None, "thresholds or invert bits are missing")
     thresholds, invert = np.asarray(layer.thresholds), np.asarray(layer.invert)
-    need(thresholds.shape == (count,) and thresholds.dtype.kind == "i",
-         f"thresholds of shape {thresholds.shape}, {thresholds.dtype}; ({count},) integers fit")
+    need(thresholds.shape == shape and thresholds.dtype.kind == "i",
+         f"thresholds of shape {thresholds.shape}, {thresholds.dtype}; {shape} integers fit")
     need(bool(thresholds.min() >= -ACC_LIMIT and thresholds.max() <= ACC_LIMIT), "thresholds beyond ±2²⁴")
     need(invert.shape == (count,) and invert.dtype in (np.bool_, np.uint8) and int(invert.max()) <= 1,
          f"invert of shape {invert.shape}, {invert.dtype}; ({count},) bits fit")
@@ -229,6 +312,8 @@ class Conv(Windows):
     order: str = attribute(OneOf(ORDERS), "whether the sign or the pool comes first", "sign-pool")
     kind: ClassVar[str] = "conv"
     source: ClassVar[int | None] = None
+    terms: ClassVar[tuple[Term, ...]] = ()
+    shortcut: ClassVar[int | None] = None
 
     @property
     def outputs(self) -> int:  # type: ignore[override]
@@ -276,6 +361,8 @@ class Fc(Dense):
     units: int = attribute(Range(1, MAX_CHANNELS), "outputs")
     kind: ClassVar[str] = "fc"
     source: ClassVar[int | None] = None
+    terms: ClassVar[tuple[Term, ...]] = ()
+    shortcut: ClassVar[int | None] = None
 
     @property
     def outputs(self) -> int:  # type: ignore[override]

@@ -89,7 +89,7 @@ class _Run:
         self.stages, self.layout, self.config, self.words, self.memory = stages, layout, config, words, memory
         self.now = self.loaded = float(RUN_CYCLES)
         self.freed = float(RUN_CYCLES)
-        # (rows up to the end of a tile, time at which they were freed), for tiles that a later one may have to wait for.
+        # (rows up to the end of a tile, time at which they were freed), where a later tile may have to wait for them.
         self.releases: deque[tuple[int, float]] = deque()
         self.rows = 0
         # Cycles for which images, which go first, still delay the parameters.

@@ -128,7 +128,7 @@ class _Planner:
 
     def cuttable(self, layer: int) -> bool:
         """Whether only the map that leaves ``layer`` is read after it."""
-        return all(node.source >= layer for node in self.network.nodes[layer + 1:])
+        return all(min(node.reads) >= layer for node in self.network.nodes[layer + 1:])
 
     def _cycles(self, program: Program) -> float:
         words = program.in_words, program.out_words
