@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pynq_bnn.board.facts import PYNQ_Z
 from pynq_bnn.board.hwh import hwh_text
 from pynq_bnn.board.loading import check_files
 from pynq_bnn.errors import PynqBnnError, first_line
@@ -23,7 +24,7 @@ from .netlist import HW, board_sources
 
 OVERLAYS = HW.parent / "overlays"
 NAME = "pynq-bnn"
-PART = "xc7z020clg400-1"
+PART = PYNQ_Z.part
 UNTRIED = "This bitstream has not been loaded into a device."
 _REBUILD = "build it again with make -C hw"
 

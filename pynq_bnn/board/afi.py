@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import BackendError
+from .facts import PYNQ_Z
 
-AFI_BASE, AFI_SIZE = 0xF800_8000, 0x20
-# AFI_RDCHAN_CTRL and AFI_WRCHAN_CTRL: bit 0 makes the port 32 bits wide.
-CONTROLS = {"read": 0x00, "write": 0x14}
+# Bit 0 of AFI_RDCHAN_CTRL and AFI_WRCHAN_CTRL makes the port 32 bits wide.
 _NARROW = 1
 
 
@@ -26,12 +25,12 @@ def ensure_64_bit(device: Any) -> None:
     """
     from pynq import MMIO
 
-    registers = MMIO(AFI_BASE, AFI_SIZE, device=device)
-    for direction, offset in CONTROLS.items():
+    registers = MMIO(PYNQ_Z.afi_base, PYNQ_Z.afi_size, device=device)
+    for direction, offset in PYNQ_Z.afi_controls.items():
         value = registers.read(offset)
         if not value & _NARROW:
             continue
         registers.write(offset, value & ~_NARROW)
         if registers.read(offset) & _NARROW:
             raise BackendError(f"the {direction} channel of S_AXI_HP0 is 32 bits wide and stays so (register "
-                               f"{AFI_BASE + offset:#x}); restart the board with an image of PYNQ-Z1 or Z2")
+                               f"{PYNQ_Z.afi_base + offset:#x}); restart the board with an image of PYNQ-Z1 or Z2")

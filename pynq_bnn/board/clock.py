@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-_SLCR_BASE, _SLCR_SIZE = 0xF800_0000, 0x200
-_PLLS = {0: 0x108, 1: 0x108, 2: 0x100, 3: 0x104}  # by the source field: I/O, I/O, ARM, DDR
-_FCLK0 = 0x170
-_OSCILLATOR_MHZ = 50.0  # of PYNQ-Z1 and Z2
+from .facts import PYNQ_Z
 
 
 class Clock(Protocol):
@@ -43,13 +40,13 @@ class FabricClock:
     def __init__(self, device: Any) -> None:
         from pynq import MMIO
 
-        self._registers = MMIO(_SLCR_BASE, _SLCR_SIZE, device=device)
+        self._registers = MMIO(PYNQ_Z.slcr_base, PYNQ_Z.slcr_size, device=device)
 
     def setting(self) -> int:
         """The register of source and divisors; one read."""
-        return self._registers.read(_FCLK0)
+        return self._registers.read(PYNQ_Z.fclk0)
 
     def mhz(self, setting: int) -> float:
         """The clock by ``setting``."""
-        multiplier = self._registers.read(_PLLS[setting >> 4 & 3]) >> 12 & 0x7F
-        return _OSCILLATOR_MHZ * multiplier / max(1, (setting >> 8 & 0x3F) * (setting >> 20 & 0x3F))
+        multiplier = self._registers.read(PYNQ_Z.plls[setting >> 4 & 3]) >> 12 & 0x7F
+        return PYNQ_Z.oscillator_mhz * multiplier / max(1, (setting >> 8 & 0x3F) * (setting >> 20 & 0x3F))

@@ -16,12 +16,11 @@ from xml.etree.ElementTree import Element, SubElement
 from ..errors import BackendError, first_line
 from ..program.config import Config
 from ..program.fields import REGISTERS, VERSION, Register
+from .facts import PYNQ_Z
 
 VLNV = "pynq-bnn:accelerator:bnn:1.0"
 INSTANCE = "bnn"
-BASE_ADDRESS, ADDRESS_SIZE = 0x43C0_0000, 0x1_0000
-# Of the boards' I/O PLL, from which pynq and the boot loader derive the clocks.
-PLL_MHZ = 1000.0
+BASE_ADDRESS, ADDRESS_SIZE, PLL_MHZ = PYNQ_Z.base_address, PYNQ_Z.address_size, PYNQ_Z.io_pll_mhz
 _MAX_DIVISOR = 63
 _MODES = {"r": "read-only", "w": "write-only", "rw": "read-write"}
 _ADVICE = "take the .bit and the .hwh of one build, under the same name"
@@ -82,8 +81,8 @@ def hwh_text(config: Config, mhz: float, bitstream: bytes = b"") -> str:
         The content of the .bit file, whose hash is written down.
     """
     root = Element("EDKSYSTEM", {"EDWVERSION": "1.2", "TIMESTAMP": "", "VIVADOVERSION": ""})
-    SubElement(root, "SYSTEMINFO", {"ARCH": "zynq", "DEVICE": "7z020", "NAME": "pynq_bnn", "PACKAGE": "clg400",
-                                    "SPEEDGRADE": "-1"})
+    SubElement(root, "SYSTEMINFO", {"ARCH": PYNQ_Z.family, "DEVICE": PYNQ_Z.chip, "NAME": "pynq_bnn",
+                                    "PACKAGE": PYNQ_Z.package, "SPEEDGRADE": PYNQ_Z.speed})
     SubElement(root, "EXTERNALPORTS")
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")

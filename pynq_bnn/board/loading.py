@@ -11,11 +11,12 @@ from typing import Any
 
 from ..errors import BackendError, first_line
 from ..program.fields import VERSION
+from .facts import PYNQ_Z
 from .hwh import VLNV, Handoff, bitstream_hash, parse_parameters, read_hwh
 from .surroundings import become_root, without_board, without_pynq
 
 BITSTREAM = "pynq-bnn.bit"
-_PART = "z020"
+_PART = PYNQ_Z.chip
 _DATA_FIELD = 0x65
 
 

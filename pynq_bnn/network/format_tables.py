@@ -31,11 +31,11 @@ def _rows() -> str:
         exact = "; ".join(f"{values} in `{kind}`" for kind, values in kinds) if len(ranges) > 1 else ranges[0]
         lines.append(f"| `layers[N].{name}` | {exact} | {where} | {each.doc} |")
     term = ", ".join(f"`{each.name}` ({_values(each)})" for each in attributes(ConvTerm))
-    lines += ["| `layers[N].terms` | list of objects | all but `fp_conv`, version 2 | what is added to the sums: each has"
-              f" `input`, a layer before N, and in a `bin_conv` {term} |",
-              "| `layers[N].shortcut` | null, or integer 0 to N − 1 | `bin_conv` without pool and `bin_fc`, version 2 | the"
-              " layer whose bit, at the same place and channel, chooses the threshold; its map has the shape of this"
-              " layer's |"]
+    lines += ["| `layers[N].terms` | list of objects | all but `fp_conv`, version 2 | what is added to the sums: each"
+              f" has `input`, a layer before N, and in a `bin_conv` {term} |",
+              "| `layers[N].shortcut` | null, or integer 0 to N − 1 | `bin_conv` without pool and `bin_fc`, version 2 |"
+              " the layer whose bit, at the same place and channel, chooses the threshold; its map has this layer's"
+              " shape |"]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pynq_bnn.board.facts import PYNQ_Z
 from pynq_bnn.errors import PynqBnnError
 
 from .crc import crc_of
@@ -22,7 +23,7 @@ from .frames import WORDS, ecc, frame_addresses, with_ecc
 
 IDCODE = 0x0372_7093
 _REVISION = 0xF000_0000  # of the silicon; any fits
-PART = "7z020clg400"
+PART = PYNQ_Z.chip + PYNQ_Z.package
 DESIGN = "bnn_board;UserID=0XFFFFFFFF"
 # Vivado writes when it ran; a build that can be repeated says nothing of that.
 _DATE, _TIME = "2000/01/01", "00:00:00"
