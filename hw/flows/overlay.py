@@ -44,7 +44,8 @@ def hash_of(files: Sequence[Path]) -> str:
 
 def interface_hash() -> str:
     """Of what driver and bitstream must agree on: registers, records of the stream, codes."""
-    parts = (fields.VERSION, fields.IDENTITY, [(r.name, r.offset, r.access, r.bits) for r in fields.REGISTERS],
+    parts = (fields.VERSION, fields.IDENTITY,
+             [(r.name, r.offset, r.access, tuple(map(tuple, r.bits))) for r in fields.REGISTERS],
              [[(field.name, field.bits) for field in word] for record in
               (fields.PROGRAM_RECORD, fields.LAYER_RECORD, fields.THRESHOLD_RECORD) for word in record],
              [(code.name, int(code)) for codes in (fields.Kind, fields.Error) for code in codes],
