@@ -355,3 +355,18 @@ def test_the_rule_of_grey_pictures_can_be_chosen(capsys, tmp_path):
     assert train(capsys, network, data, tmp_path / "out", "--fit", "digit")[0] == 0
     assert run(capsys, "compile", tmp_path / "out", "-o", tmp_path / "mine.bnn")[0] == 0
     assert load_network(tmp_path / "mine.bnn").input.fit == "digit"
+
+
+@pytest.mark.parametrize(("names", "fits"), [(list("0123456789"), ("digit", "crop")),
+                                             (["coat", "bag"], ("extend", "crop"))])
+def test_rows_of_a_study_take_the_rule_of_their_pictures_or_their_own(capsys, tmp_path, names, fits):
+    pytest.importorskip("torch")
+    data = grey_pictures(tmp_path / "data", names)
+    network = {**TABLE, "height": 28, "width": 28, "channels": 1}
+    rows = [{"name": "usual", "network": network}, {"name": "own", "network": network, "fit": "crop"}]
+    (tmp_path / "s.json").write_text(json.dumps({"settings": {"epochs": 1, "batch": 8}, "rows": rows}))
+    assert run(capsys, "study", tmp_path / "s.json", "--data", data, "--out", tmp_path / "out", "--quiet", "--device",
+               "cpu")[0] == 0
+    for name, fit in zip(("usual", "own"), fits):
+        assert run(capsys, "compile", tmp_path / "out" / name, "-o", tmp_path / f"{name}.bnn")[0] == 0
+        assert load_network(tmp_path / f"{name}.bnn").input.fit == fit
