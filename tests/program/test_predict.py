@@ -106,3 +106,36 @@ def test_images_are_loaded_while_later_layers_compute_where_there_is_room():
                        BinFc(np.zeros((832, 3200), np.uint8), *rules(832)), BinFc(np.zeros((2, 832), np.uint8)))
     layout = schedule(tight, Config(lanes=1, pe=8, buffer_depth=64), 1, cuts=(), slots=1).programs[0].layout
     assert layout.frees > 0
+
+
+@pytest.mark.parametrize("simd", [16, 32, 64])
+@pytest.mark.parametrize(("channels", "kernel", "stride", "padding"), [(1, 7, 1, 3), (1, 7, 2, 0), (3, 4, 1, 2),
+                                                                      (3, 3, 1, 1), (1, 1, 2, 0)])
+def test_what_an_8_bit_window_takes_is_counted_window_by_window(channels, kernel, stride, padding, simd):
+    """Of each row of a window the 64-bit words that hold its pixels are read, one a cycle, and one more cycle; eight
+    planes in 64/SIMD parts are computed meanwhile. What counts as work are real pixels, in each plane and channel."""
+    height, width, out = 11, 13, 9
+    conv = FpConv(np.zeros((out, kernel, kernel, channels), np.uint8), *rules(out), stride, padding)
+    rows, columns, _ = conv.output_shape((height, width, channels))
+    network = network_of(InputSpec(height, width, channels, signed_codes()), conv,
+                         BinFc(np.zeros((2, rows * columns * out), np.uint8)))
+    stage = schedule(network, Config(simd=simd, ring_depth=2048), 1, cuts=(0,)).programs[0].stages[0]
+    parts, waits, pixels = 64 // simd, 0, 0
+    for y, x in np.ndindex(rows, columns):
+        taps = [(y * stride - padding + ky, x * stride - padding + kx) for ky, kx in np.ndindex(kernel, kernel)]
+        taps = [(ty, tx) for ty, tx in taps if 0 <= ty < height and 0 <= tx < width]
+        words = {(ty, ((ty * width + tx) * channels + c) // 8) for ty, tx in taps for c in range(channels)}
+        waits += max(0, len(words) + 1 - 8 * parts)
+        pixels += len(taps) * channels
+    assert (stage.steps, stage.gather, stage.work) == (rows * columns * 8 * parts, waits, 8 * pixels * out)
+
+
+@pytest.mark.parametrize("simd", [16, 32, 64])
+def test_a_dense_first_layer_on_8_bit_pixels_takes_eight_planes_and_bytes_turned_into_them(simd):
+    network = network_of(InputSpec(10, 10, 1, signed_codes()), BinFc(np.zeros((40, 100), np.uint8), *rules(40)),
+                         BinFc(np.zeros((2, 40), np.uint8)))
+    turned, first, last = schedule(network, Config(simd=simd), 1, cuts=()).programs[0].stages
+    assert (turned.steps, turned.work, turned.in_place) == (2 * 8 * 64 // simd, 0, True)
+    assert (first.steps, first.work) == (2 * 8 * 64 // simd, 8 * 40 * 100)
+    assert (last.steps, last.work) == (64 // simd + Config().acc_width - 1, 2 * 40)
+    assert (first.gather, last.gather) == (0, 0)
