@@ -137,6 +137,8 @@ def test_records_are_themselves_in_sets_and_no_two_are_equal():
     assert one == one
     assert one != other
     assert len({one.input, one.output, *one.layers, other.input, other.output, *other.layers}) == 6
+    convolutions = [kind(np.ones((1, 1, 1, 1), np.uint8), *zeros(1)) for kind in (FpConv, FpConv, BinConv, BinConv)]
+    assert len({*convolutions, *convolutions}) == 4
 
 
 # --- files --------------------------------------------------------------------------------------------------
