@@ -27,6 +27,18 @@ def test_one_pixel_in_any_corner_between_bars_is_something_to_see(height, width,
     assert blank(between_bars(height, width, place, (200, 210, 220)), BARS).tolist() == [False]
 
 
+@pytest.mark.parametrize("place", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+@pytest.mark.parametrize(("height", "width"), [(16, 32), (32, 16)])
+def test_a_pixel_of_the_bars_own_colour_is_something_to_see_in_another_colour(height, width, place):
+    picture = np.full((height, width, 3), (90, 128, 128), np.uint8)
+    picture[place] = 128
+    pixels = np.full((1, 32, 32, 3), 128, np.uint8)
+    top, left = (32 - height) // 2, (32 - width) // 2
+    pixels[0, top:top + height, left:left + width] = picture
+    assert np.array_equal(network_input(picture, BARS), pixels[0])
+    assert blank(pixels, BARS).tolist() == [False]
+
+
 @pytest.mark.parametrize("colour", [(70, 80, 90), (40, 110, 90), (40, 80, 60)])
 @pytest.mark.parametrize(("height", "width"), [(16, 32), (32, 16), (32, 32)])
 def test_a_difference_in_one_colour_alone_is_something_to_see(height, width, colour):
