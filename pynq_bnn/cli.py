@@ -102,9 +102,8 @@ def _data_option(parser: argparse.ArgumentParser) -> None:
                         help="CIFAR-10 binary, MNIST idx, SVHN .mat, GTSRB, or class folders")
 
 
-def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str]) -> None:
-    parser.add_argument("--fit", choices=fits,
-                        help="how pictures of another size are fitted (default: the network's rule)")
+def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str], default: str = "the network's rule") -> None:
+    parser.add_argument("--fit", choices=fits, help=f"how pictures of another size are fitted (default: {default})")
 
 
 def _add_classify(commands) -> None:
@@ -191,7 +190,8 @@ def _add_train(commands) -> None:
     _training_options(parser)
     parser.add_argument("--capture", action=argparse.BooleanOptionalAction,
                         help="replay each step as one CUDA graph (default: where there is CUDA and one process)")
-    _fit_option(parser, FITS)
+    _fit_option(parser, FITS, "digit for grey pictures of ten and more classes named by one letter or digit each, else"
+                              " extend")
     for flag, kind, help in making.CONFIG_OPTIONS:
         default = making.config_default(flag)
         if kind is bool:

@@ -9,7 +9,7 @@ import pytest
 from commandline import fails, run
 from PIL import Image
 
-from pynq_bnn import load_network, save_network
+from pynq_bnn import Classifier, load_network, save_network
 from pynq_bnn.network import InputSpec, OutputSpec, signed_codes
 from pynq_bnn.network.network import Network
 from pynq_bnn.zoo import TOPOLOGIES, Conv, Fc, Topology
@@ -311,3 +311,62 @@ def test_a_training_given_for_a_network_says_how_to_fold_it(capsys, tmp_path):
     (tmp_path / "out" / "best.pt").write_bytes(b"x")
     for place in (tmp_path / "out", tmp_path / "out" / "best.pt"):
         fails(capsys, "info", place, words=f"fold it first: pynq-bnn compile {place}")
+
+
+# --- grey pictures ----------------------------------------------------------------------------------------------
+
+def grey_pictures(root, names):
+    """28×28 signs, dark on white in every other class, so that a rule for handwriting would turn these around."""
+    rng = np.random.default_rng(3)
+    for number, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = np.full((28, 28), 250, np.uint8)
+            pixels[5:23, 5:23] = rng.integers(0, 90, (18, 18))
+            Image.fromarray(pixels if number % 2 else 255 - pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize(("names", "handwriting"), [
+    ([f"{digit}" for digit in range(10)], True), (list("ABCDEFGHIJKL"), True),
+    (["bag", "boot", "coat", "dress", "pullover", "sandal", "shirt", "sneaker", "top", "trousers"], False),
+    (["0", "1"], False), ([f"{number}" for number in range(11)], False),
+])
+def test_grey_networks_read_handwriting_only_where_their_classes_are_letters_or_digits(capsys, tmp_path, names,
+                                                                                       handwriting, caplog):
+    pytest.importorskip("torch")
+    data = grey_pictures(tmp_path / "data", names)
+    network = table(tmp_path, height=28, width=28, channels=1)
+    assert train(capsys, network, data, tmp_path / "out")[0] == 0
+    assert any(f"fitted by {'digit' if handwriting else 'extend'!r}" in r.getMessage() for r in caplog.records)
+    assert run(capsys, "compile", tmp_path / "out", "-o", tmp_path / "mine.bnn")[0] == 0
+    with Classifier(tmp_path / "mine.bnn", "cpu") as classifier:
+        for name in names[:2]:
+            pixels = np.asarray(Image.open(data / name / "0.png"))
+            expected = 255 - pixels if handwriting and pixels[0, 0] > 128 else pixels
+            assert np.array_equal(classifier.prepare(data / name / "0.png")[:, :, 0], expected), name
+            assert np.array_equal(classifier.classify(pixels).input_image[:, :, 0], expected), name
+
+
+def test_the_rule_of_grey_pictures_can_be_chosen(capsys, tmp_path):
+    pytest.importorskip("torch")
+    data = grey_pictures(tmp_path / "data", ["0", "1"])
+    network = table(tmp_path, height=28, width=28, channels=1)
+    assert train(capsys, network, data, tmp_path / "out", "--fit", "digit")[0] == 0
+    assert run(capsys, "compile", tmp_path / "out", "-o", tmp_path / "mine.bnn")[0] == 0
+    assert load_network(tmp_path / "mine.bnn").input.fit == "digit"
+
+
+@pytest.mark.parametrize(("names", "fits"), [(list("0123456789"), ("digit", "crop")),
+                                             (["coat", "bag"], ("extend", "crop"))])
+def test_rows_of_a_study_take_the_rule_of_their_pictures_or_their_own(capsys, tmp_path, names, fits):
+    pytest.importorskip("torch")
+    data = grey_pictures(tmp_path / "data", names)
+    network = {**TABLE, "height": 28, "width": 28, "channels": 1}
+    rows = [{"name": "usual", "network": network}, {"name": "own", "network": network, "fit": "crop"}]
+    (tmp_path / "s.json").write_text(json.dumps({"settings": {"epochs": 1, "batch": 8}, "rows": rows}))
+    assert run(capsys, "study", tmp_path / "s.json", "--data", data, "--out", tmp_path / "out", "--quiet", "--device",
+               "cpu")[0] == 0
+    for name, fit in zip(("usual", "own"), fits):
+        assert run(capsys, "compile", tmp_path / "out" / name, "-o", tmp_path / f"{name}.bnn")[0] == 0
+        assert load_network(tmp_path / f"{name}.bnn").input.fit == fit

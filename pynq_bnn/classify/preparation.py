@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +23,18 @@ _OLD = {
     ("bnn-pynq", _GREY): partial(bnn_pynq_digit, characters=False),
     ("bnn-pynq-chars", _GREY): partial(bnn_pynq_digit, characters=True),
 }
+
+# Fewer classes with names of one character are labels of anything, such as 0 and 1 of X-rays.
+_FEWEST_SIGNS = 10
+
+
+def default_fit(channels: int, classes: Sequence[str]) -> str:
+    """The rule for pictures of a network to be trained: "digit" for grey ones of handwriting, else "extend".
+
+    Classes are handwriting when there are ten or more and the name of each is one letter or digit.
+    """
+    signs = len(classes) >= _FEWEST_SIGNS and all(len(name) == 1 and name.isalnum() for name in classes)
+    return "digit" if channels == 1 and signs else "extend"
 
 
 class Preparation:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..classify.preparation import default_fit
 from ..data.classes import DIGITS, GTSRB_CLASSES
 from ..data.datasets import load_dataset
 from ..errors import OutputError, TrainError, first_line
@@ -98,13 +99,19 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     topology = widened(find_topology(arguments.network), arguments.width)
     _config(arguments, topology, topology.classes)  # so is a setting out of range
     fit_module.check_folder(arguments.out, arguments.resume)  # and a folder that is in use
-    fit = arguments.fit or ("extend" if topology.channels == 3 else "digit")
-    data = load_dataset(arguments.data, input_spec(topology, fit), check=partial(_check_foldable, topology, arguments),
+
+    def fit(classes: Sequence[str]) -> str:
+        return arguments.fit or default_fit(topology.channels, classes)
+
+    data = load_dataset(arguments.data, lambda classes: input_spec(topology, fit(classes)),
+                        check=partial(_check_foldable, topology, arguments),
                         progress=lambda paths: progress(paths, "read", least=100))
     if arguments.no_test:
         data = replace(data, test=None)
     config = _config(arguments, topology, data.classes)
-    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit,
+    if topology.channels == 1 and not arguments.fit:
+        log.info("grey pictures with these classes are fitted by %r; --fit chooses another rule", fit(data.classes))
+    outcome = fit_module.train(topology, data, arguments.out, config, fit=fit(data.classes),
                                start=_start(arguments, topology, config, len(data.train)), teacher=arguments.teacher,
                                resume=arguments.resume, device=arguments.device, capture=arguments.capture,
                                quiet=arguments.quiet)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ..classify.preparation import default_fit
 from ..data.datasets import Dataset, load_dataset
 from ..errors import OutputError, TrainError
 from ..progress import progress
@@ -29,8 +30,8 @@ def study(arguments: argparse.Namespace) -> int:
                               needs_train_extra(".train.fit").choose_device(arguments.device), arguments.quiet)
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     running.check_trainings(content, {})
-    fits = {row.name: row.fit or ("extend" if row.topology.channels == 3 else "digit") for row in content.rows}
-    pictures = _pictures(content, fits, arguments, running.check_trainings)
+    pictures = _pictures(content, arguments, running.check_trainings)
+    fits = {row.name: _fit(row, pictures[row.name].classes) for row in content.rows}
     configs = {row.name: make_config(row.settings, row.topology, pictures[row.name].classes) for row in content.rows}
     out = Path(arguments.out)
     with needs_train_extra(".train.lock").training_folder(out):
@@ -41,7 +42,11 @@ def study(arguments: argparse.Namespace) -> int:
     return 0 if all(outcome.trained for outcome in outcomes) else 1
 
 
-def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespace,
+def _fit(row: Row, classes: tuple[str, ...]) -> str:
+    return row.fit or default_fit(row.topology.channels, classes)
+
+
+def _pictures(content: Study, arguments: argparse.Namespace,
               check: Callable[[Study, dict[str, tuple[str, ...]]], None]) -> dict[str, Dataset]:
     """The data set of each row; rows whose pictures have one shape and fit share theirs.
 
@@ -50,11 +55,11 @@ def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespac
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     sharing: dict[tuple, list[Row]] = {}
     for row in content.rows:
-        sharing.setdefault((row.topology.input_shape, fits[row.name]), []).append(row)
+        sharing.setdefault((row.topology.input_shape, row.fit), []).append(row)
     pictures = {}
-    for (_, fit), rows in sharing.items():
+    for rows in sharing.values():
         names = [row.name for row in rows]
-        data = load_dataset(arguments.data, input_spec(rows[0].topology, fit),
+        data = load_dataset(arguments.data, lambda classes, row=rows[0]: input_spec(row.topology, _fit(row, classes)),
                             progress=lambda paths: progress(paths, "read", least=100),
                             check=lambda classes, names=names: check(content, dict.fromkeys(names, classes)))
         pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from .svhn import read_part, read_training
 log = logging.getLogger(__name__)
 
 CIFAR_RECORD = 1 + 32 * 32 * 3
+# The input of a network, or what gives it for the classes of its pictures.
+Spec = Union[InputSpec, Callable[[tuple[str, ...]], InputSpec]]
 # What a .gz may unpack to; MNIST's largest file has 47 MB.
 _MAX_UNPACKED = 1 << 30
 
@@ -56,7 +58,7 @@ class Dataset:
         return "all", self.train
 
 
-def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
+def load_dataset(directory: str | Path, spec: Spec, *, parts: str = "all",
                  progress: Callable | None = None, prepare: Callable | None = None,
                  check: Callable[[tuple[str, ...]], None] | None = None) -> Dataset:
     """The data set in ``directory``, its layout recognised from the files.
@@ -65,8 +67,9 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
 
     Parameters
     ----------
-    spec : InputSpec
-        The network's input; pictures of own folders are brought to its size, published sets must have it.
+    spec : InputSpec, or callable
+        The network's input, or what gives it for the classes; pictures of own folders are brought to its size,
+        published sets must have it.
     parts : str
         "all", or "test" for what ``evaluate`` scores: the training part is not read where a test part exists, and a
         class may be missing.
@@ -85,22 +88,25 @@ def load_dataset(directory: str | Path, spec: InputSpec, *, parts: str = "all",
     root = Path(directory)
     if not str(directory) or not is_dir(root):  # Path("") is the present folder
         raise DataError(f"{str(directory) or 'an empty name'} is not a directory; {LAYOUTS}")
-    prepare, progress = prepare or partial(network_input, spec=spec), progress or (lambda paths: paths)
-    check = check or (lambda classes: None)
+    progress, check = progress or (lambda paths: paths), check or (lambda classes: None)
     published = _published(root)
     if published:
         # A directory may hold several; the last one is the one to complain about.
-        read, _, classes = next((one for one in published if one[1] == spec.shape), published[-1])
+        read, _, classes = next((one for one in published if one[1] == _for_classes(spec, one[2]).shape), published[-1])
         check(classes)
-        data = _sized(read(parts), spec)
+        data = _sized(read(parts), _for_classes(spec, classes))
         _tell(data.name, data.classes, {name: split.labels for name in ("train", "validation", "test")
                                         if (split := getattr(data, name)) is not None and len(split)})
         return data
     signs = find_gtsrb(root)
     if signs:
         check(GTSRB_CLASSES)
-        return _gtsrb(signs, spec, parts, prepare, progress)
+        return _gtsrb(signs, _for_classes(spec, GTSRB_CLASSES), parts, prepare, progress)
     return _class_folders(root, spec, parts, prepare, progress, check)
+
+
+def _for_classes(spec: Spec, classes: tuple[str, ...]) -> InputSpec:
+    return spec if isinstance(spec, InputSpec) else spec(classes)
 
 
 def _tell(name: str, classes: tuple[str, ...], labels: dict[str, Any]) -> None:
@@ -202,7 +208,7 @@ def _idx(path: Path, rank: int) -> Array:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, progress: Callable,
+def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable | None, progress: Callable,
                    check: Callable) -> Dataset:
     scored, name = parts == "test", root.resolve().name or "root"
     if scored and is_class_folder(root):
@@ -217,11 +223,13 @@ def _class_folders(root: Path, spec: InputSpec, parts: str, prepare: Callable, p
     if not any(reading.pairs for reading in readings.values()):
         raise DataError(f"{root} holds no picture; {LAYOUTS}")
     _tell(name, classes, {split: [label for _, label in reading.pairs] for split, reading in readings.items()})
+    spec = _for_classes(spec, classes)
+    prepare = prepare or partial(network_input, spec=spec)
     splits = {split: reading.read(classes, prepare, progress) for split, reading in readings.items()}
     return _dataset(name, classes, spec, splits, readings)
 
 
-def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable, progress: Callable) -> Dataset:
+def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable | None, progress: Callable) -> Dataset:
     readings: dict[str, Any] = {}
     test = scan_test(places, needed=places.train is None)
     if parts != "test" or test is None:
@@ -231,7 +239,8 @@ def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable, progr
     if test:
         readings["test"] = test
     _tell("GTSRB", GTSRB_CLASSES, {split: [label for _, label in part.pairs] for split, part in readings.items()})
-    splits = {split: part.read(GTSRB_CLASSES, cutter(part, prepare), progress) for split, part in readings.items()}
+    cut = partial(cutter, prepare=prepare or partial(network_input, spec=spec))
+    splits = {split: part.read(GTSRB_CLASSES, cut(part), progress) for split, part in readings.items()}
     return _dataset("GTSRB", GTSRB_CLASSES, spec, splits, readings)
 
 

@@ -60,7 +60,8 @@ def batch_cost(stages: tuple[Stage, ...], layout: Layout, config: Config, images
                memory: MemoryRate | None = None) -> Cost:
     """Cycles of one program for a batch.
 
-    Groups in the middle of a batch all take the same time, so three groups are followed and the rest counted.
+    Once the ring of parameters is full, groups in the middle of a batch all take the same time: they are followed until
+    then, and three more, and the rest counted.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def batch_cost(stages: tuple[Stage, ...], layout: Layout, config: Config, images
     groups = ceil_div(images, capacity)
     rest = images - (groups - 1) * capacity
     run = _Run(stages, layout, config, words, memory or MemoryRate())
-    whole = min(groups - 1, 3)
+    rows = sum(stage.tiles * stage.rows for stage in stages if stage.kind is not Kind.PLANES)
+    whole = min(groups - 1, 3 + config.ring_depth // rows)
     run.debt = min(images, capacity) * words[0] / run.memory.rate
     ends = [run.group(capacity, final=False) for _ in range(whole)]
     if groups - 1 > whole:

@@ -73,7 +73,7 @@ class _Trial:
         rng = np.random.default_rng(0)
         noise = Split(rng.integers(0, 256, (self.count, *topology.input_shape), dtype=np.uint8),
                       rng.integers(0, classes, self.count))
-        spec = input_spec(topology, "extend" if topology.channels == 3 else "digit")
+        spec = input_spec(topology, "extend")
         self.model = build_model(topology, classes, config.to_dict()).to(device, memory_format=torch.channels_last)
         self.taught = build_model(teacher[0], classes, teacher[1].to_dict()).eval() if teacher else None
         if self.taught is not None:

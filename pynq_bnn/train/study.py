@@ -43,7 +43,7 @@ class Row:
     """One training of a study.
 
     settings : fields of :class:`TrainConfig` that the file gives; the others have the defaults of ``pynq-bnn train``.
-    fit : how pictures are fitted, None for the default of the network's kind of pictures.
+    fit : how pictures are fitted, None for the default of the kind of pictures.
     teacher, start : name of another row, or a path or shipped network, see ``rows_needed``.
     """
 

@@ -35,6 +35,14 @@ def test_predicted_cycles_are_within_five_percent_of_the_simulation(name):
     assert single.cost(1).cycles == pytest.approx(alone, rel=0.05), "one image"
 
 
+def test_a_small_network_is_predicted_well_though_its_first_groups_find_their_parameters_in_the_ring(random_network):
+    network, images = random_network(38), 500
+    plan = schedule(network, Config(), images, cuts=(), slots=5)
+    with RtlBackend(network) as backend:
+        measured = backend.profile(plan, images, 0)[0].cycles
+    assert plan.cost(images).cycles == pytest.approx(measured, rel=0.05)
+
+
 # Cycles of one image alone; batches take minutes and are measured by `pynq-bnn bench`, see README.
 @pytest.mark.parametrize(("name", "goal"), [("binarynet-cifar10", 500_000), ("cnv-cifar10", 70_000)])
 def test_one_image_is_as_fast_as_promised(name, goal):

@@ -88,6 +88,22 @@ def test_batch_norm_beyond_the_finite_numbers_is_refused():
         fold_block(block, (3,), BOUND)
 
 
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_channel_that_overflows_at_one_end_of_the_sums_is_refused(channel, sign):
+    block = one_block(Fc(3), 0)
+    with torch.no_grad():
+        for values, plain in ((block.norm.weight, 1), (block.norm.bias, 0), (block.norm.running_mean, 0),
+                              (block.norm.running_var, 1)):
+            values.fill_(plain)
+        fold_block(block, (3,), BOUND)
+        block.norm.bias[channel] = 2e38
+        fold_block(block, (3,), BOUND)
+        block.norm.weight[channel] = sign * 2e38 / BOUND  # nought at one end, 4e38 at the other
+    with pytest.raises(TrainError, match="not finite"):
+        fold_block(block, (3,), BOUND)
+
+
 def test_head_folds_to_the_affine_map_of_batch_norm():
     norm = randomize(BinaryChain(Topology("t", "", 8, 8, 1, 1, ()), 7), 3).head.norm
     scale, offset = fold_head(norm)

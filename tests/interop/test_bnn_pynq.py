@@ -251,7 +251,7 @@ BAD = [
     ("cnvW1A1", lambda f: _rewrite(f, "8-1-weights.bin", _word(2, 0)), r"8-1-weights\.bin: word 0 has bits above"),
     ("lfcW1A1", lambda f: _rewrite(f, "1-9-thres.bin", _word(2**40, 4)), r"1-9-thres\.bin: word 4 is the threshold 1"),
     ("lfcW1A1", lambda f: _rewrite(f, "1-9-thres.bin", _word(2**63, 4)), r"1-9-thres\.bin: word 4 is the threshold -9"),
-    ("lfcW1A1", _pad_with_zeros, r"0-3-weights\.bin: neuron 3 has weights of −1 behind its 784 pixels"),
+    ("lfcW1A1", _pad_with_zeros, r"0-3-weights\.bin: neuron 3 has weights of −1 after its 784 pixels"),
     ("cnvW1A1", _more_thresholds(2), r"2 thresholds a neuron.*W1A2 or W2A2"),
     ("lfcW1A1", _more_thresholds(3), r"3 thresholds a neuron.*W1A2 or W2A2"),
     ("cnvW1A1", lambda f: shutil.copy(f / "7-0-weights.bin", f / "7-1-weights.bin"), r"7-1-weights\.bin: cnvW1A1 has"),

@@ -11,7 +11,7 @@ from pynq_bnn.backends import CpuBackend
 from pynq_bnn.errors import NetworkError, OutputError
 from pynq_bnn.interop import import_folder
 from pynq_bnn.interop.bnn_pynq_writer import write_folder
-from pynq_bnn.network import Scores
+from pynq_bnn.network import BinConv, Scores, one_bit_codes
 from pynq_bnn.zoo import TOPOLOGIES, shipped
 from pynq_bnn.zoo.untrained import untrained_network
 
@@ -62,6 +62,18 @@ def test_only_a_cnv_fits(cnv, tmp_path):
                            (untrained_network(TOPOLOGIES["vgg16-cifar10"]), "layers, not 9"),
                            (untrained_network(TOPOLOGIES["binarynet-cifar10"]), "layer 0"),
                            (replace(cnv, layers=(pooled, *cnv.layers[1:]), golden=None), "inverts bits of layer 0")):
+        with pytest.raises(NetworkError, match=words):
+            write_folder(network, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_padded_convolution_and_1_bit_pixels_are_refused_though_all_weights_have_the_sizes_of_cnv(cnv, tmp_path):
+    """A pixel of padding in the first layer makes maps of 32, 15, 13, 5, 3 and 1 pixels: the last one as in CNV."""
+    first, rest = cnv.layers[0], cnv.layers[1:]
+    padded = replace(cnv, layers=(replace(first, padding=1), *rest), golden=None)
+    conv = BinConv(first.weights, np.clip(first.thresholds, -27, 28), first.invert)
+    bits = replace(cnv, golden=None, input=replace(cnv.input, encoding=one_bit_codes()), layers=(conv, *rest))
+    for network, words in ((padded, "padding or pool in layer 0"), (bits, "other pictures")):
         with pytest.raises(NetworkError, match=words):
             write_folder(network, tmp_path / "no")
     assert not (tmp_path / "no").exists()

@@ -19,6 +19,15 @@ def test_tables_of_the_hardware_readme_are_up_to_date():
     assert all(f"| {register.name} |" in readme for register in fields.REGISTERS)
 
 
+@pytest.mark.parametrize("name", ["registers", "errors", "program", "layer", "threshold"])
+def test_a_table_of_the_readme_that_is_out_of_date_is_written_again_and_nothing_else(name):
+    readme = (hw_directory() / "README.md").read_text(encoding="utf-8")
+    before, rest = readme.split(f"<!-- {name} -->\n")
+    table, behind = rest.split(f"<!-- /{name} -->")
+    assert table.count("\n") > 4
+    assert tables.update(f"{before}<!-- {name} -->\n| old |\n<!-- /{name} -->{behind}") == readme
+
+
 @pytest.mark.parametrize("record", [fields.PROGRAM_RECORD, fields.LAYER_RECORD, fields.THRESHOLD_RECORD])
 def test_fields_of_a_record_have_their_own_bits(record):
     names = [field.name for word in record for field in word]
