@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,14 +97,18 @@ class RtlBackend(OverlayBackend):
         -------
         Counters, and the cycles for which each stage of the program was seen at work.
         """
-        program, resident, seen = plan.programs[number], self._open, {}
+        program, resident = plan.programs[number], self._open
+        seen: dict[int, float] = {}
         data = np.random.default_rng(self.simulation.seed).integers(0, 1 << 64, (images, program.in_words), np.uint64)
         predicted = plan.cost(images).cycles
         limit = int(_PATIENCE * predicted) + _PATIENCE_CYCLES
         step = _SHORT_SAMPLE_CYCLES if predicted < _SHORT_RUN else _SAMPLE_CYCLES
-        earlier = len(resident.last_counters)
-        resident.run_program(program, data, partial(self._watch, seen, limit, step))
-        first, *rest = resident.last_counters[earlier:]
+        batch = resident.start_program(program, data)
+        while not batch.done:
+            self._watch(seen, limit, step)
+            batch.step()
+        batch.wait()
+        first, *rest = batch.counters
         return sum(rest, first), seen
 
     def _watch(self, seen: dict[int, float], limit: int, step: int) -> None:

@@ -30,10 +30,10 @@ def leave_running(device, backend, pixels):
     def killed(*_):
         raise SystemExit
 
-    accelerator._wait, accelerator._recover = killed, lambda: None
+    accelerator._finish, accelerator._try_to_recover = killed, lambda: None
     with pytest.raises(SystemExit):
         backend.scores(pixels)
-    del accelerator._wait, accelerator._recover
+    del accelerator._finish, accelerator._try_to_recover
     device.core.clear_faults()
     assert device.core.read(OFFSETS["STATUS"]) & BUSY
     file, accelerator._process_lock._file = accelerator._process_lock._file, None
