@@ -329,11 +329,15 @@ class Accelerator:
                 self._user, self._forgotten = None, False
 
     def settle(self, user: object) -> None:
-        """See to it that no run that was forgotten writes to the memory of ``user``."""
-        if self._forgotten and self._user is user and not self.foreign and not self._turn.mine:
-            with self._turn.take():
-                if self._forgotten and self._user is user:
-                    self._try_to_recover()
+        """See to it that no run of ``user`` goes on, not even one whose start was interrupted or that was forgotten."""
+        if self._user is not user or self.foreign or self._turn.mine:
+            return
+        with self._turn.take():
+            run = self._run()
+            if self._user is user and run is not None and not run.ended:
+                self._give_up_run(run, _STOPPED)
+            elif self._user is user and self._forgotten:
+                self._try_to_recover()
 
     def _finish(self, run: Run) -> None:
         """Wait for the run that is under way. What is wrong with it is for those who wait for it, not raised here."""

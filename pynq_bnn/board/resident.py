@@ -209,7 +209,7 @@ class ResidentNetwork:
             Of (N, words) uint64.
         """
         def room() -> Room:
-            size = self.options.memory_limit // (8 * (program.in_words + program.out_words))
+            size = self.options.memory_limit // (8 * (2 * program.in_words + program.out_words))
             made = Room(max(1, min(size, len(images))), [self._load(program)], _copy_in, np.copy, kept=False)
             self._allocate(made)
             return made

@@ -39,6 +39,8 @@ class Run:
         Whether the outcome is known.
     """
 
+    ended = True  # of one that was never made
+
     def __init__(self, accelerator: Accelerator, number: int, expected: float, limit: float, counters: bool) -> None:
         self.number, self.counters = number, counters
         self.began, self.ended = 0.0, False

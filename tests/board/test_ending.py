@@ -282,6 +282,20 @@ time.sleep(60)
     assert (lock, err) == ("", "") if thread == "main" else lock == ""
 
 
+def test_an_exit_stops_what_was_started_and_not_waited_for(simulator, pynq, tmp_path):
+    status, log, lock, err = ended(tmp_path, """
+pending = backend.start(pixels)
+time.sleep(0.6)
+import atexit
+atexit.register(lambda: os.write(2, b"first"))  # called before the driver's
+sys.exit(3)
+""")
+    assert (status, err) == (3, "first")
+    assert log[log.index("start") + 1:][:2] == ["reset", "rests"]
+    assert "start" not in log[log.index("reset"):]
+    assert lock == ""
+
+
 @pytest.mark.parametrize("end", ["sys.exit(3)", "signal.raise_signal(signal.SIGTERM)"])
 def test_an_exit_while_a_thread_runs_stops_it(simulator, pynq, tmp_path, end):
     status, log, lock, err = ended(tmp_path, f"""
