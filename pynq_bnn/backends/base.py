@@ -127,6 +127,7 @@ class Backend(ABC):
         Parameters
         ----------
         pixels : (N, H, W, C) uint8
+            May be changed when this returns.
 
         Raises
         ------

@@ -132,8 +132,8 @@ class Accelerator:
     def __init__(self, device: Any, path: Path | None, overlay: Any) -> None:
         self.device, self.clock = device, device_clock(device)
         self.users: WeakSet[Any] = WeakSet()
-        self._turn = Turn("the accelerator is asked to run by what interrupts a call in this thread; finish one batch, "
-                          "then start the next")
+        self._turn = Turn("the accelerator is in the middle of another call in this thread, which a signal handler or "
+                          "a finalizer has interrupted; let it finish, then start the next batch")
         # The run started last, and whose it is, until it has ended or was reset.
         self._run: Callable[[], Run | None] = _no_run
         self._number, self._forgotten = 0, False
@@ -236,16 +236,19 @@ class Accelerator:
         if self.foreign:
             return
         self._ending = True
-        if self._user is not None and self.loaded:
-            rests = come_to_rest(self.registers, self.clock)
-            # Another thread's run ends by that; but it may just be writing the registers that start one.
-            if not self._turn.mine:
-                with self._turn.try_to_take(_LAST_WAIT) as taken:
-                    rests = rests if taken else come_to_rest(self.registers, self.clock)
-            if not rests:
-                return  # the note for the next process stays
+        rests = self._comes_to_rest()
+        if not self._turn.mine:
+            # Another thread's run has ended by that; but it may just be writing the registers that start one.
+            with self._turn.try_to_take(_LAST_WAIT):
+                rests = self._comes_to_rest()
+        if not rests:
+            return  # the note for the next process stays
+        if self.loaded:
             self._user = None
         self.give_up()
+
+    def _comes_to_rest(self) -> bool:
+        return self._user is None or not self.loaded or come_to_rest(self.registers, self.clock)
 
     def start(self, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int], cycles: float,
               user: object, *, timeout: float | None = None, counters: bool = False) -> Run:

@@ -54,7 +54,7 @@ class Batch:
     """A batch that was started by :meth:`ResidentNetwork.start`.
 
     It goes in parts where memory is limited, and through several programs where the network is cut: one run after the
-    other, of which the next is started by whoever waits for the one before it.
+    other, of which the next is started by whoever waits for the batch.
 
     Attributes
     ----------
@@ -124,11 +124,6 @@ class Batch:
         return self._failure is not None
 
     @property
-    def on_last_part(self) -> bool:
-        """Whether nothing is left to be packed; then this batch does not need ``free_side`` any more."""
-        return not self._rest and not self._ready[1]
-
-    @property
     def free_side(self) -> int:
         """The image buffer that the accelerator does not read."""
         return 1 - self._running[0]
@@ -144,6 +139,11 @@ class Batch:
         """Start the first run."""
         with self._or_end(), self.timed():
             self._start_part()
+
+    def pack_all(self) -> None:
+        """Wait until the last part is packed and under way."""
+        while self._rest or self._ready[1]:
+            self._advance()
 
     def finish(self) -> None:
         """Wait for all runs."""

@@ -86,8 +86,8 @@ class ResidentNetwork:
         self._programs: list[Loaded] = []
         self._largest: int | None = None
         self._last: Callable[[], Batch | None] = _no_batch  # that was started
-        self._turn = Turn("this network is asked to compute by what interrupts a call to it in this thread; finish one "
-                          "batch, then start the next")
+        self._turn = Turn("this network is in the middle of another call in this thread, which a signal handler or a "
+                          "finalizer has interrupted; let it finish, then start the next batch")
         self._closed = False
         # Refuses a network that does not fit.
         schedule(network, accelerator.config, 1, cuts=options.cuts, slots=options.slots)
@@ -141,25 +141,25 @@ class ResidentNetwork:
         Parameters
         ----------
         pixels : (N, H, W, C) uint8
-            At least one; batches too large for the memory limit go in parts.
+            At least one; may be changed when this returns. Batches too large for the memory limit go in parts, of
+            which the last is computed then.
         """
         with self.turn():
-            return self._start(pixels, partial(self._room, len(pixels)), self._room_at_hand(len(pixels)))
+            batch = self._start(pixels, partial(self._room, len(pixels)), self._room_at_hand(len(pixels)))
+            batch.pack_all()
+            return batch
 
     def _start(self, images: np.ndarray, make: Callable[[], Room], room: Room | None = None) -> Batch:
         """Start a batch in ``room``, or in one that is made when nothing else is under way."""
         self._require_open()
         batch, before = Batch(self), self._under_way()
-        early = room is not None and (before is None or before.room is not room or before.on_last_part)
         try:
-            if early:  # while the accelerator computes
+            if room is not None:  # while the accelerator computes
                 batch.prepare(room, images, before.free_side if before is not None and before.room is room else 0)
             self._settle(before)
-            if before is not None and before.failed:
-                early, room = False, None  # the memory was freed
-            if not early:
+            if room is None or (before is not None and before.failed):  # which has freed all memory
                 with batch.timed():
-                    room = room or make()
+                    room = make()
                 batch.prepare(room, images, 0)
         except BaseException:
             if self._under_way() is None:

@@ -114,8 +114,7 @@ class Classifier:
         source : int, str, Path; or iterable of what :meth:`classify` takes as one picture
             The number of a camera, the path of a video, of a folder of pictures or of a sequence such as
             ``shot-%04d.png`` (see :func:`~pynq_bnn.classify.camera.open_frames`). Of an iterable dozens of pictures
-            are taken at a time, so that on a board the next are made ready while some are computed; take all its
-            results, or close the iterator, before anything else is asked of this classifier.
+            are taken at a time; a board computes some of them while the next are made ready and results are used.
         frames : int, optional
             Stop after so many pictures.
 

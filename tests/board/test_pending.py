@@ -115,14 +115,18 @@ def test_handles_of_two_networks_are_waited_for_in_any_order(new_device, random_
     assert not device.buffers
 
 
-@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("steps", range(4))
 def test_a_batch_in_parts_and_programs_may_be_overtaken_at_any_step(device, new_backend, small_network, noise, steps):
-    """Neither spoils the images of the other, whichever buffers are packed already."""
+    """Neither spoils the images of the other, and those of a batch that was started may be changed."""
     backend = new_backend(small_network, cuts=(0, 2), memory_limit=4_000)
     large, small = noise(small_network, 25, 1), noise(small_network, 4, 2)
-    first = backend.start(large)
+    given = large.copy()
+    first = backend.start(given)
+    given[...] = 0
+    assert at_work(device)
     for _ in range(steps):
         first._batch.step()
+    assert first.done == (steps == 3)
     second = backend.start(small)
     assert first.done
     assert not second.done
@@ -215,7 +219,7 @@ def test_a_forgotten_handle_stops_its_run(device, new_backend, small_network, pi
         assert not at_work(device)
     finally:
         gc.enable()
-    assert device.log[-2] == RESET_WRITTEN or RESET_WRITTEN in device.log
+    assert RESET_WRITTEN in device.log
     assert_right(other)
     assert_right(backend)
     assert device.downloads == 1
@@ -472,7 +476,7 @@ def test_a_batch_asked_for_by_a_signal_handler_within_a_call_is_refused(device, 
 
     def interrupted(seconds):
         for one in (backend, other) if not refused else ():
-            with pytest.raises(BackendError, match="interrupts a call"):
+            with pytest.raises(BackendError, match="has interrupted; let it finish"):
                 one.scores(pixels)
             refused.append(one)
         sleep(seconds)
