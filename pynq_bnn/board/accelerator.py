@@ -134,9 +134,9 @@ class Accelerator:
         self.users: WeakSet[Any] = WeakSet()
         self._turn = Turn("the accelerator is in the middle of another call in this thread, which a signal handler or "
                           "a finalizer has interrupted; let it finish, then start the next batch")
-        # The run started last, and whose it is, until it has ended or was reset.
+        # The run started last; whose it is, until it has ended or was reset; whether nobody has tried to reset it yet.
         self._run: Callable[[], Run | None] = _no_run
-        self._number, self._forgotten = 0, False
+        self._number, self._reset_due = 0, False
         self._user: object = None
         self._pid, self._owns = os.getpid(), overlay is None
         self._gone = self._ending = False
@@ -326,10 +326,10 @@ class Accelerator:
         """
         if self.foreign or self._ending or run.number != self._number:
             return
-        self._forgotten = True
+        self._reset_due = True
         with self._turn.try_to_take() as taken:
             if taken and run.number == self._number and self.loaded and come_to_rest(self.registers, self.clock):
-                self._user, self._forgotten = None, False
+                self._user, self._reset_due = None, False
 
     def settle(self, user: object) -> None:
         """See to it that no run of ``user`` goes on, not even one whose start was interrupted or that was forgotten."""
@@ -339,7 +339,7 @@ class Accelerator:
             run = self._run()
             if self._user is user and run is not None and not run.ended:
                 self._give_up_run(run, _STOPPED)
-            elif self._user is user and self._forgotten:
+            elif self._user is user and self._reset_due:
                 self._try_to_recover()
 
     def _finish(self, run: Run) -> None:
@@ -362,6 +362,7 @@ class Accelerator:
             run.succeed(result)
 
     def _give_up_run(self, run: Run, why: str) -> None:
+        self._reset_due = True  # still, when Ctrl-C interrupts this
         run.fail(why)
         self._try_to_recover()
 
@@ -371,6 +372,7 @@ class Accelerator:
         try:
             self._recover()
         except BackendError as error:  # what ended the run says more; the next run tries again
+            self._reset_due = False
             log.warning("%s", error)
 
     def _make_ready(self) -> None:
@@ -399,4 +401,4 @@ class Accelerator:
             except Exception as error:  # pynq's own
                 raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
                                    f"{first_line(error)}; restart the board") from None
-        self._user, self._forgotten = None, False
+        self._user, self._reset_due = None, False

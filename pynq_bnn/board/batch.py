@@ -107,11 +107,17 @@ class Batch:
                 self._advance()
 
     def cancel(self) -> None:
-        """Give up what is not done yet; :meth:`wait` then raises BackendError."""
-        if not self.done and not self._network.accelerator.foreign:
-            with self._network.turn():
-                if not self.done:
-                    self.end_early("the batch was cancelled; start it again")
+        """Give up what is not done yet; :meth:`wait` then raises BackendError. Memory is kept for the next batch."""
+        network = self._network
+        if self.done or network.accelerator.foreign:
+            return
+        with network.turn():
+            if not self.done:
+                self._give_up("the batch was cancelled; start it again")
+                if network.accelerator.may_write(network):  # it does not come to rest
+                    network.free()
+                else:
+                    network.release(self.room)
 
     # For the network, whose turn the caller has.
 
@@ -150,14 +156,13 @@ class Batch:
         while not self.done:
             self._advance()
 
-    def end_early(self, why: str) -> None:
-        """Reset the accelerator if it is at work on this batch, and free all memory of the network."""
+    def _give_up(self, why: str) -> None:
+        """Reset the accelerator if it is at work on this batch."""
         self._failure, self.done = why, True
         run, self._run = self._run, None
         if run is not None:
             with contextlib.suppress(BackendError):  # then the accelerator keeps the memory
                 run.cancel()
-        self._network.free()
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -170,12 +175,13 @@ class Batch:
 
     @contextlib.contextmanager
     def _or_end(self) -> Iterator[None]:
-        """Whatever goes wrong, nothing goes on and no memory is lost."""
+        """Whatever goes wrong, nothing goes on, and all memory of the network is freed."""
         try:
             yield
         except BaseException as error:
             own = isinstance(error, BackendError)
-            self.end_early(str(error) if own else "the batch was interrupted; start it again")
+            self._give_up(str(error) if own else "the batch was interrupted; start it again")
+            self._network.free()
             raise
 
     def _advance(self) -> None:

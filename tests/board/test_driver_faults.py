@@ -11,7 +11,7 @@ import pytest
 from pynq_bnn.backends.overlay import OverlayBackend, RunOptions
 from pynq_bnn.errors import BackendError, ImageError
 from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, one_bit_codes
-from pynq_bnn.program.batch import OFFSETS, RESET
+from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER, SLAVE_ERROR
 
 # A run that goes wrong
@@ -202,10 +202,13 @@ def test_an_error_in_the_pictures_of_a_stream_ends_it_cleanly(device, new_backen
         raise ImageError("broken picture")
 
     backend = new_backend(small_network)
+    assert_right(backend)
+    held = dict(device.buffers)
     stream = backend.stream(pieces())
     with pytest.raises(ImageError, match="broken picture"):
         next(stream)
-    assert not device.buffers
+    assert device.buffers == held, "kept for the next batch, as after any other"
+    assert not device.core.read(OFFSETS["STATUS"]) & BUSY
     assert_right(backend)
 
 
