@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -136,7 +136,7 @@ class Backend(ABC):
         """
         return Computed(self.scores(pixels), self.last_time)
 
-    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
         """Scores of batch after batch.
 
         On a device the next batch is under way when a result is given: the device computes while the piece after that

@@ -73,8 +73,8 @@ class Batch:
         self.cycles: tuple[int, ...] = ()
         self.counters: tuple[Counters, ...] = ()
         self.seconds = self.compute = 0.0
+        self.room: Room  # where it is packed
         self._network = network
-        self._room: Room | None = None
         self._rest: list[np.ndarray] = []  # parts that are not packed yet, the next one last
         self._ready = self._running = (0, 0)  # image buffer and images of the part that is packed; that is computed
         self._place = 0  # of the program that runs
@@ -122,10 +122,6 @@ class Batch:
     # For the network, whose turn the caller has.
 
     @property
-    def room(self) -> Room:
-        return self._room
-
-    @property
     def failed(self) -> bool:
         return self._failure is not None
 
@@ -136,7 +132,7 @@ class Batch:
 
     def prepare(self, room: Room, images: np.ndarray, side: int) -> None:
         """Pack the first part into image buffer ``side`` of ``room``."""
-        self._room, step = room, room.capacity
+        self.room, step = room, room.capacity
         self._rest = [images[start:start + step] for start in range(0, len(images), step)][::-1]
         with self.timed():
             self._pack_next(side)
@@ -223,6 +219,7 @@ class Batch:
         self.compute += time.perf_counter() - began
 
     def _take_run(self) -> None:
+        assert self._run is not None, "begin() has started one"
         began = time.perf_counter()
         outcome = self._run.wait()
         self.compute += time.perf_counter() - began

@@ -6,11 +6,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Union
+from typing import NamedTuple, Union
 
 import numpy as np
 
@@ -100,8 +100,7 @@ class Classifier:
             return self._classify_array(image)
         if isinstance(image, (list, tuple)):
             return list(self.stream(image))
-        (answer,) = self.stream([image])
-        return answer
+        return self._answer(image)
 
     def stream(self, source: Union[Source, Frames, Iterable[Picture]], frames: int | None = None) -> Iterator[Result]:
         """Classify pictures as they come: those of a camera, a video or a folder, or of any iterable.
@@ -134,10 +133,14 @@ class Classifier:
         """
         self._require_open()
         if isinstance(source, (int, str, Path, Frames, np.integer)) or not isinstance(source, Iterable):
-            return live_results(source, self.classify, self.box, frames)
+            return live_results(source, self._answer, self.box, frames)
         return self._results(source if frames is None else islice(source, frames))
 
-    def _results(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+    def _answer(self, picture: Picture) -> Result:
+        (answer,) = self._results([picture])
+        return answer
+
+    def _results(self, pictures: Iterable[Picture]) -> Generator[Result, None, None]:
         rest = iter(pictures)
 
         def groups() -> Iterator[np.ndarray]:
@@ -145,11 +148,11 @@ class Classifier:
                 yield np.stack(group)
 
         with closing(self._batches(groups())) as batches:
-            for sums, pixels, blank in batches:
-                yield from single_results(self.network.output, sums, pixels, blank)
+            for batch in batches:
+                yield from single_results(self.network.output, batch.sums, batch.pixels, batch.blank)
 
-    def _batches(self, pieces: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Sums, pixels and which are blank, for each of ``pieces`` that is not empty; the one way to the backend."""
+    def _batches(self, pieces: Iterable[np.ndarray]) -> Generator[_Batch, None, None]:
+        """The outcome of each of ``pieces`` that is not empty; the one way to the backend."""
         backend = self._require_open()
         began, preparing, images = time.perf_counter(), Stopwatch(), 0
         waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
@@ -163,7 +166,7 @@ class Classifier:
         with closing(backend.stream(preparing.watch(ready()))) as stream:
             for sums in stream:
                 images += len(sums)
-                yield sums, *waiting.popleft()
+                yield _Batch(sums, *waiting.popleft())
         last, wall = backend.last_time, time.perf_counter() - began
         self.timing = Timing(images, preparing.seconds, last.transfer, last.compute, wall)
 
@@ -182,8 +185,8 @@ class Classifier:
         sums, blank = [np.zeros((0, len(self.classes)), np.int32)], [np.zeros(0, bool)]
         with closing(self._batches(map(self._preparation.many, arrays))) as batches:
             for batch in batches:
-                sums.append(batch[0])
-                blank.append(batch[2])
+                sums.append(batch.sums)
+                blank.append(batch.blank)
         return batch_result(self.network.output, np.concatenate(sums), np.concatenate(blank))
 
     def _classify_array(self, pictures: np.ndarray) -> BatchResult:
@@ -227,6 +230,14 @@ class Classifier:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class _Batch(NamedTuple):
+    """(N, K) int32 ``sums`` of (N, H, W, C) uint8 ``pixels``, of which some are ``blank``, (N,) bool."""
+
+    sums: np.ndarray
+    pixels: np.ndarray
+    blank: np.ndarray
 
 
 class _Kept:

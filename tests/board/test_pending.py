@@ -350,10 +350,10 @@ def test_a_run_that_hangs_holds_up_another_network_until_its_time_out(device, ne
 
 def test_a_run_that_ended_long_before_it_is_waited_for_is_no_time_out(device, new_backend, small_network, pixels,
                                                                       expected):
-    backend = new_backend(small_network, timeout=1e-3)
+    backend = new_backend(small_network, timeout=5e-4)
     pending = backend.start(pixels)
     device.core.run(20_000, until_irq=True)
-    device.core.run(1_000_000, until_irq=False)
+    device.core.run(60_000, until_irq=False)
     device.log.clear()
     assert np.array_equal(pending.wait(), expected)
     assert events(device) == "W"
