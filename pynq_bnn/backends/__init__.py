@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import BackendError
 from ..network import Network
 from .auto import best_accelerator, best_backend
-from .base import Backend, BackendTime
+from .base import Backend, BackendTime, Pending
 from .cpu import CpuBackend
 from .overlay import OverlayBackend
 from .popcount import PopcountBackend
@@ -16,8 +16,8 @@ from .rtl import RtlBackend, Simulation
 BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBackend, "rtl": RtlBackend,
                                       "overlay": OverlayBackend}
 
-__all__ = ["BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "PopcountBackend", "RtlBackend",
-           "Simulation", "best_accelerator", "best_backend", "create_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "Pending", "PopcountBackend",
+           "RtlBackend", "Simulation", "best_accelerator", "best_backend", "create_backend"]
 
 
 def create_backend(name: str, network: Network, *, trace: str | Path | None = None) -> Backend:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -27,6 +28,9 @@ class BackendTime:
 
     transfer: float = 0.0
     compute: float = 0.0
+
+    def __add__(self, other: BackendTime) -> BackendTime:
+        return BackendTime(self.transfer + other.transfer, self.compute + other.compute)
 
 
 class Stopwatch:
@@ -63,6 +67,56 @@ def run_nodes(network: Network, picture: np.ndarray,
         yield state
 
 
+class Pending(ABC):
+    """The scores of a batch that was started with :meth:`Backend.start`.
+
+    One that nobody refers to any more is given up, as by :meth:`cancel`.
+    """
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether :meth:`wait` returns at once."""
+
+    @property
+    @abstractmethod
+    def time(self) -> BackendTime:
+        """What the batch has taken so far."""
+
+    @abstractmethod
+    def wait(self) -> np.ndarray:
+        """(N, K) int32 sums of the last layer; may be called again.
+
+        Raises
+        ------
+        BackendError
+            The batch went wrong, or was given up.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Give up a batch that is not done, so that the device is free for another; :meth:`wait` then raises."""
+
+
+class Computed(Pending):
+    """Scores that are there already, as those of a processor are."""
+
+    done = True
+
+    def __init__(self, scores: np.ndarray, taken: BackendTime) -> None:
+        self._scores, self._taken = scores, taken
+
+    @property
+    def time(self) -> BackendTime:
+        return self._taken
+
+    def wait(self) -> np.ndarray:
+        return self._scores
+
+    def cancel(self) -> None:
+        """Nothing is left to give up."""
+
+
 class Backend(ABC):
     """A network made ready on one kind of machine.
 
@@ -79,11 +133,31 @@ class Backend(ABC):
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
 
-    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Scores of batch after batch; a device computes one while the next is taken from ``pieces``.
+    def start(self, pixels: np.ndarray) -> Pending:
+        """Start a batch: a device computes on, a processor is done when this returns.
 
-        ``last_time`` is that of the whole stream so far, without what ``pieces`` takes. A stream is taken to its end,
-        or closed, before anything else is asked of the backend.
+        Nothing is locked while a batch is under way. A device that is asked for another one, by whatever network or
+        thread, makes it ready, finishes this one, whose handle keeps its scores, and then starts the other.
+
+        Parameters
+        ----------
+        pixels : (N, H, W, C) uint8
+            May be changed when this returns.
+
+        Raises
+        ------
+        BackendError
+            ``pixels`` do not fit, or the device cannot be had.
+        """
+        return Computed(self.scores(pixels), self.last_time)
+
+    def stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        """Scores of batch after batch.
+
+        On a device the next batch is under way when a result is given: the device computes while the piece after that
+        is taken from ``pieces``, and while the result is used. ``last_time`` is that of the stream so far, without what
+        ``pieces`` and the user of the results take. When a stream is closed, or ``pieces`` raises an exception, what is
+        under way is given up.
 
         Parameters
         ----------
@@ -91,15 +165,30 @@ class Backend(ABC):
 
         Yields
         ------
-        (n, K) int32, in order; of a large piece perhaps in several parts.
+        (n, K) int32, in order, for each piece that is not empty.
         """
-        transfer = compute = 0.0
-        self.last_time = BackendTime()
-        for piece in pieces:
-            scores = self.scores(piece)
-            transfer, compute = transfer + self.last_time.transfer, compute + self.last_time.compute
-            self.last_time = BackendTime(transfer, compute)
-            yield scores
+        taken, waiting = BackendTime(), deque[Pending]()
+
+        def results(most: int) -> Iterator[np.ndarray]:
+            """Those that are there, and the oldest while more than ``most`` are waiting."""
+            nonlocal taken
+            while waiting and (len(waiting) > most or waiting[0].done):
+                scores = waiting[0].wait()
+                taken += waiting.popleft().time
+                self.last_time = taken
+                yield scores
+
+        self.last_time = taken
+        try:
+            for pixels in pieces:
+                self.check_pixels(pixels)
+                if len(pixels):
+                    waiting.append(self.start(pixels))
+                    yield from results(most=1)
+            yield from results(most=0)
+        finally:
+            for pending in waiting:
+                pending.cancel()
 
     @abstractmethod
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:

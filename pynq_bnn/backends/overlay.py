@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..board.accelerator import Accelerator, acquire
+from ..board.batch import Batch
 from ..board.loading import default_bitstream
 from ..board.resident import ResidentNetwork, RunOptions
 from ..errors import BackendError
@@ -18,7 +18,7 @@ from ..network import Network
 from ..program.batch import Counters
 from ..program.config import Config
 from ..program.pack import unpack_map, unpack_scores
-from .base import Backend, BackendTime, Stopwatch
+from .base import Backend, BackendTime, Computed, Pending
 
 __all__ = ["OverlayBackend", "RunOptions", "default_bitstream"]
 
@@ -64,38 +64,23 @@ class OverlayBackend(Backend):
 
     @property
     def last_cycles(self) -> tuple[int, ...]:
-        """Cycles of each run of the last call."""
+        """Cycles of each run of the batch that was waited for last, or of all layers that :meth:`states` has run."""
         return self._resident.last_cycles
 
     @property
     def last_counters(self) -> tuple[Counters, ...]:
-        """Counters of each run of the last call; empty unless ``RunOptions(counters=True)``."""
+        """Counters of the same runs; empty unless ``RunOptions(counters=True)``."""
         return self._resident.last_counters
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def start(self, pixels: np.ndarray) -> Pending:
         self.check_pixels(pixels)
+        resident = self._open
         if not len(pixels):
-            return np.zeros((0, self.network.layers[-1].outputs), np.int32)
-        began, resident = time.perf_counter(), self._open
-        scores = resident.scores(pixels)
-        compute = resident.seconds
-        self.last_time = BackendTime(time.perf_counter() - began - compute, compute)
-        return scores
+            return Computed(np.zeros((0, self.network.layers[-1].outputs), np.int32), BackendTime())
+        return _Started(self, resident.start(pixels))
 
-    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """See :class:`Backend`: the next piece is taken and packed while one is computed; those beyond the memory limit
-        come back in several parts."""
-        resident, taking, whole = self._open, Stopwatch(), Stopwatch()
-        self.last_time = BackendTime()
-        with contextlib.closing(resident.stream(map(self._checked, taking.watch(pieces)))) as stream:
-            for scores in whole.watch(stream):
-                compute = resident.seconds
-                self.last_time = BackendTime(max(0.0, whole.seconds - taking.seconds - compute), compute)
-                yield scores
-
-    def _checked(self, pixels: np.ndarray) -> np.ndarray:
-        self.check_pixels(pixels)
-        return pixels
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        return self.start(pixels).wait()
 
     def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
         """See :class:`Backend`: each layer is a program of its own, so every map passes through memory."""
@@ -124,3 +109,27 @@ class OverlayBackend(Backend):
         if getattr(self, "_accelerator", None) is not None:
             with contextlib.suppress(Exception):  # the interpreter may be half gone
                 self.close()
+
+
+class _Started(Pending):
+    """A batch on the device; keeps the backend, whose memory it uses."""
+
+    def __init__(self, backend: OverlayBackend, batch: Batch) -> None:
+        self._backend, self._batch = backend, batch
+
+    @property
+    def done(self) -> bool:
+        return self._batch.done
+
+    @property
+    def time(self) -> BackendTime:
+        seconds, compute = self._batch.seconds, self._batch.compute
+        return BackendTime(max(0.0, seconds - compute), compute)
+
+    def wait(self) -> np.ndarray:
+        scores = self._batch.wait()
+        self._backend.last_time = self.time
+        return scores
+
+    def cancel(self) -> None:
+        self._batch.cancel()

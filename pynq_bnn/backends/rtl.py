@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..errors import BackendError, first_line
 from ..network import Network
-from ..program.batch import OFFSETS, Counters
+from ..program.batch import OFFSETS, Counters, stage_of
 from ..program.config import Config
 from ..program.schedule import Schedule, schedule
 from ..simulation import MemoryTiming
@@ -98,14 +97,18 @@ class RtlBackend(OverlayBackend):
         -------
         Counters, and the cycles for which each stage of the program was seen at work.
         """
-        program, resident, seen = plan.programs[number], self._open, {}
+        program, resident = plan.programs[number], self._open
+        seen: dict[int, float] = {}
         data = np.random.default_rng(self.simulation.seed).integers(0, 1 << 64, (images, program.in_words), np.uint64)
         predicted = plan.cost(images).cycles
         limit = int(_PATIENCE * predicted) + _PATIENCE_CYCLES
         step = _SHORT_SAMPLE_CYCLES if predicted < _SHORT_RUN else _SAMPLE_CYCLES
-        earlier = len(resident.last_counters)
-        resident.run_program(program, data, partial(self._watch, seen, limit, step))
-        first, *rest = resident.last_counters[earlier:]
+        batch = resident.start_program(program, data)
+        while not batch.done:
+            self._watch(seen, limit, step)
+            batch.step()
+        batch.wait()
+        first, *rest = batch.counters
         return sum(rest, first), seen
 
     def _watch(self, seen: dict[int, float], limit: int, step: int) -> None:
@@ -114,7 +117,7 @@ class RtlBackend(OverlayBackend):
         end, before, last = core.cycles + limit, core.cycles, 0
         while not core.irq and core.cycles < end:
             core.run(step, until_irq=True)
-            stage = core.read(OFFSETS["STATUS"]) >> 16 & 0xFF
+            stage = stage_of(core.read(OFFSETS["STATUS"]))
             passed = core.cycles - before
             for part in (last, stage):  # half each where it has changed in between
                 seen[part] = seen.get(part, 0.0) + passed / 2

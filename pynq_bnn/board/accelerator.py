@@ -1,29 +1,29 @@
 """The accelerator of one device: its registers, and who may use them when.
 
-All networks of a process share one :class:`Accelerator` per device and take turns, run by run. Another process is
-refused while one holds the board. Whatever ends a run early (an error, a time-out, Ctrl-C, the end of the process), the
-accelerator is reset before anything else happens: nothing writes into memory that is about to be freed, and the next
-run starts clean.
+All networks of a process share one :class:`Accelerator` per device and take turns, run by run: ``start`` waits for the
+run under way, leaves its outcome in its handle, and starts the next. Another process is refused while one holds the
+board. Whatever ends a run early (an error, a time-out, Ctrl-C, a handle that nobody keeps, the end of the
+process), the accelerator is reset before anything else happens: nothing writes into memory that is about to be freed,
+and the next run starts clean.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ..errors import BackendError, first_line
 from ..program.batch import (
     BUSY,
     DONE,
     OFFSETS,
-    Counters,
     Registers,
+    array_word,
     check_status,
     read_config,
     read_counters,
@@ -35,18 +35,19 @@ from .clock import FabricClock, device_clock
 from .ending import come_to_rest, forget, stop_at_end, stop_predecessor
 from .loading import accelerator_ip, default_bitstream, find_device, load_overlay, overlay_handoff
 from .owner import ProcessLock, download_mark
+from .run import Run
 from .surroundings import become_root
+from .turn import Turn
 
 log = logging.getLogger(__name__)
 
-# A run is hopeless beyond this many times its predicted time, and the clock's patience.
+# A run times out after this many times its predicted time and the clock's patience.
 _PATIENCE = 8
-# The first look at STATUS comes after the predicted time, the next after 1/8 of it, then ever later.
-_FIRST_WAIT, _SHORTEST_WAIT, _LONGEST_WAIT = 1 / 8, 20e-6, 10e-3
 _CLOCK_TOLERANCE = 1.005
 # Seconds for the thread whose run was stopped because the process ends.
 _LAST_WAIT = 1.0
 _REPLACED = "the overlay was replaced while in use; close this Classifier and make a new one"
+_STOPPED = "the run was interrupted; start the batch again"
 _ENDING = "the run was stopped, for this process ends; begin no batch in what is called then"
 
 _shared: WeakKeyDictionary[Any, Accelerator] = WeakKeyDictionary()
@@ -112,8 +113,12 @@ def _same_file(bitstream: str | Path | None, overlay: Any) -> bool:
     return bitstream is None or Path(bitstream).resolve() == Path(overlay.bitfile_name).resolve()
 
 
+def _no_run() -> None:
+    """There was no run yet."""
+
+
 class Accelerator:
-    """Registers, clock and lock of a device's accelerator; made by :func:`acquire`.
+    """Registers, clock and turns of a device's accelerator; made by :func:`acquire`.
 
     Attributes
     ----------
@@ -128,9 +133,12 @@ class Accelerator:
     def __init__(self, device: Any, path: Path | None, overlay: Any) -> None:
         self.device, self.clock = device, device_clock(device)
         self.users: WeakSet[Any] = WeakSet()
-        self._lock = threading.Lock()
-        self._thread = 0  # that holds the lock, while it is locked
-        self._user: object = None  # whose run is not at its end, or ended early without a reset
+        self._turn = Turn("the accelerator is in the middle of another call in this thread, which a signal handler or "
+                          "a finalizer has interrupted; let it finish, then start the next batch")
+        # The run started last; whose it is, until it has ended or was reset; whether nobody has tried to reset it yet.
+        self._run: Callable[[], Run | None] = _no_run
+        self._number, self._reset_due = 0, False
+        self._user: object = None
         self._pid, self._owns = os.getpid(), overlay is None
         self._gone = self._ending = False
         self._process_lock = ProcessLock(device)
@@ -182,7 +190,7 @@ class Accelerator:
     def _check_unchanged(self) -> None:
         """Two register reads: another program may have set the clock, or loaded another overlay past pynq."""
         setting, array, config = self._fabric.setting(), self.registers.read(OFFSETS["ARRAY"]), self.config
-        if array != config.lanes | config.pe << 8 | config.simd << 16 | config.acc_width << 24:
+        if array != array_word(config):
             self._gone = True
             raise BackendError(_REPLACED)
         if setting != self._setting:
@@ -225,27 +233,30 @@ class Accelerator:
         self._process_lock.release(clean=self._user is None)
 
     def stop(self) -> None:
-        """End the run that is under way and begin no other: this process ends, perhaps in the middle of :meth:`run`."""
+        """End the run that is under way and begin no other: this process ends, perhaps in the middle of a call."""
         if self.foreign:
             return
         self._ending = True
-        if self._user is not None and self.loaded:
-            rests = come_to_rest(self.registers, self.clock)
-            # Another thread's run ends by that; but it may just be writing the registers that start one.
-            if self._thread != threading.get_ident() and not self._lock.acquire(timeout=_LAST_WAIT):
-                rests = come_to_rest(self.registers, self.clock)
-            if not rests:
-                return  # the word for the next process stays
+        rests = self._comes_to_rest()
+        if not self._turn.mine:
+            # Another thread's run has ended by that; but it may just be writing the registers that start one.
+            with self._turn.try_to_take(_LAST_WAIT):
+                rests = self._comes_to_rest()
+        if not rests:
+            return  # the note for the next process stays
+        if self.loaded:
             self._user = None
         self.give_up()
 
-    def run(self, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int], cycles: float,
-            user: object, *, timeout: float | None = None, meanwhile: Callable[[], None] | None = None,
-            counters: bool = False) -> Counters | int:
-        """Run a program to its end.
+    def _comes_to_rest(self) -> bool:
+        return self._user is None or not self.loaded or come_to_rest(self.registers, self.clock)
 
-        Takes 9 register accesses (13 with ``counters``) and one for each look at STATUS: one when the prediction holds,
-        three more until the run has taken 1.9 times as long; besides, one of the clock's setting.
+    def start(self, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int], cycles: float,
+              user: object, *, timeout: float | None = None, counters: bool = False) -> Run:
+        """Start a run of a program, after the end of the one that is under way, whosever it is.
+
+        A run takes 9 register accesses (13 with ``counters``) and one for each look at STATUS: one when the prediction
+        holds, three more until it has taken 1.9 times as long; besides, one of the clock's setting.
 
         Parameters
         ----------
@@ -256,62 +267,117 @@ class Accelerator:
         user : object
             Whose memory it is, for :meth:`may_write`.
         timeout : float, optional
-            Seconds; a generous multiple of the prediction where none is given.
-        meanwhile : callable, optional
-            Called once while the accelerator runs.
+            Seconds from here on; a generous multiple of the prediction where none is given.
         counters : bool
             Read all five counters.
 
         Returns
         -------
-        The cycles it took, or all counters.
+        Run
+            To wait for. Nothing is locked until then: whoever starts the next run waits for this one first.
 
         Raises
         ------
         BackendError
-            The run failed or did not end; the overlay was replaced.
+            The overlay was replaced, its clock is set too high, or it is the parent's of this process.
         """
-        if self._lock.locked() and self._thread == threading.get_ident():
-            raise BackendError("the accelerator is asked to run by what is called while it runs; finish one batch, "
-                               "then begin the next")
-        with self._lock, self._guard(user):
+        self.require_own()  # a thread of the parent may have had the turn
+        with self._turn.take():
+            before = self._run()
+            if before is not None and not before.ended:
+                self._finish(before)
+            self._make_ready()
             expected = cycles / (self.mhz * 1e6)
             limit = _PATIENCE * expected + self.clock.patience if timeout is None else timeout
-            began = self.clock.now()
-            start(self.registers, program, images, results)
-            if meanwhile is not None:
-                meanwhile()
-            status = self._wait(began, expected, limit)
+            self._number += 1
+            run = Run(self, self._number, expected, limit, counters)
+            try:
+                self._user, self._run = user, ref(run)
+                run.began = self.clock.now()
+                start(self.registers, program, images, results)
+            except BaseException:
+                self._give_up_run(run, _STOPPED)
+                raise
+            return run
+
+    def finish(self, run: Run) -> None:
+        """Wait for the end of ``run``, which notes its outcome. An exception of others, such as Ctrl-C, gives it up."""
+        self.require_own()
+        with self._turn.take():
+            if run.ended:
+                return
+            try:
+                self._finish(run)
+            except BaseException:
+                self._give_up_run(run, _STOPPED)
+                raise
+
+    def give_up_run(self, run: Run, why: str) -> None:
+        """Reset the accelerator, unless ``run`` has ended; ``why`` is for those who wait for it."""
+        if self.foreign:
+            return
+        with self._turn.take():
+            if not run.ended:
+                self._give_up_run(run, why)
+
+    def forget_run(self, run: Run) -> None:
+        """Reset the accelerator, now or before the next run: nobody can wait for ``run`` any more.
+
+        The garbage collector calls this at any moment, in any thread; so it waits for no other.
+        """
+        if self.foreign or self._ending or run.number != self._number:
+            return
+        self._reset_due = True
+        with self._turn.try_to_take() as taken:
+            if taken and run.number == self._number and self.loaded and come_to_rest(self.registers, self.clock):
+                self._user, self._reset_due = None, False
+
+    def settle(self, user: object) -> None:
+        """See to it that no run of ``user`` goes on, not even one whose start was interrupted or that was forgotten."""
+        if self._user is not user or self.foreign or self._turn.mine:
+            return
+        with self._turn.take():
+            run = self._run()
+            if self._user is user and run is not None and not run.ended:
+                self._give_up_run(run, _STOPPED)
+            elif self._user is user and self._reset_due:
+                self._try_to_recover()
+
+    def _finish(self, run: Run) -> None:
+        """Wait for the run that is under way. What is wrong with it is for those who wait for it, not raised here."""
+        try:
+            if self._ending:
+                raise BackendError(_ENDING)
+            if not self.loaded:
+                raise BackendError(_REPLACED)
+            status = run.last_status(self.registers, self.clock)
             check_status(status)
             if not status & DONE:
                 raise BackendError(_ENDING if self._ending else "the accelerator was reset by somebody else while it "
                                    "ran; let one program use it")
-            return read_counters(self.registers) if counters else self.registers.read(OFFSETS["CYCLES"])
+            result = read_counters(self.registers) if run.counters else self.registers.read(OFFSETS["CYCLES"])
+        except BackendError as error:
+            self._give_up_run(run, str(error))
+        else:
+            self._user = None
+            run.succeed(result)
 
-    def _wait(self, began: float, expected: float, limit: float) -> int:
-        """STATUS at the end of the run."""
-        clock = self.clock
-        pause = began + min(expected, limit) - clock.now()
-        step = max(_SHORTEST_WAIT, expected * _FIRST_WAIT)
-        while True:
-            if pause > 0:
-                clock.sleep(pause)
-            # The time is taken first: a run that ended while this process slept long is no time-out.
-            late = clock.now() - began >= limit
-            status = self.registers.read(OFFSETS["STATUS"])
-            if not status & BUSY:
-                return status
-            if late:
-                raise BackendError(f"the accelerator did not finish within {limit:.3g} s (stage "
-                                   f"{status >> 16 & 0xFF}, {expected:.3g} s were expected); it was reset. Try again; "
-                                   f"if it stays so, load the overlay again")
-            pause, step = step, min(2 * step, max(_LONGEST_WAIT, expected * _FIRST_WAIT))
+    def _give_up_run(self, run: Run, why: str) -> None:
+        self._reset_due = True  # still, when Ctrl-C interrupts this
+        run.fail(why)
+        self._try_to_recover()
 
-    @contextlib.contextmanager
-    def _guard(self, user: object) -> Iterator[None]:
-        """A run at a time, on an accelerator that is ready; reset when it ends early."""
-        self._thread = threading.get_ident()
-        self.require_own()
+    def _try_to_recover(self) -> None:
+        if self._ending or not self.loaded:  # stop() sees to it; it is no longer ours to reset
+            return
+        try:
+            self._recover()
+        except BackendError as error:  # what ended the run says more; the next run tries again
+            self._reset_due = False
+            log.warning("%s", error)
+
+    def _make_ready(self) -> None:
+        """Check that the accelerator can be used, and reset it where the last run ended without that."""
         if not self.loaded:
             raise BackendError(_REPLACED)
         if self._ending:
@@ -319,16 +385,6 @@ class Accelerator:
         if self._user is not None:
             self._recover()
         self._check_unchanged()
-        try:
-            self._user = user
-            yield
-            self._user = None
-        except BaseException:
-            try:
-                self._recover()
-            except BackendError as error:  # the first exception says more; the next run tries again
-                log.warning("%s", error)
-            raise
 
     def _recover(self) -> None:
         """Bring the accelerator to rest: by its own reset, else by loading the overlay again."""
@@ -346,4 +402,4 @@ class Accelerator:
             except Exception as error:  # pynq's own
                 raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
                                    f"{first_line(error)}; restart the board") from None
-        self._user = None
+        self._user, self._reset_due = None, False

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from weakref import ref
 
 import numpy as np
 
@@ -20,11 +18,15 @@ from ..program.pack import pack_images, pack_program, unpack_scores
 from ..program.predict import batch_cost
 from ..program.schedule import DDR_LIMIT, Program, Schedule, schedule
 from .accelerator import Accelerator
+from .batch import Batch, Loaded, Room
 from .buffers import Buffer, Buffers
+from .run import Run
+from .turn import Turn
 
 log = logging.getLogger(__name__)
 
 _COSTS_KEPT = 256
+_CLOSED = "this backend is closed; make a new one"
 # Memory that an accelerator beyond control may still write to; kept until the process ends.
 _abandoned: list[Buffers] = []
 
@@ -55,30 +57,12 @@ class RunOptions:
     counters: bool = False
 
 
-@dataclass
-class _Loaded:
-    """A program in memory, with its predicted cycles by number of images."""
-
-    program: Program
-    words: Buffer
-    costs: dict[int, float] = field(default_factory=dict)
+def _no_batch() -> None:
+    """There was no batch yet."""
 
 
-@dataclass
-class _Batch:
-    """Programs and buffers for batches of up to ``capacity`` images.
-
-    ``images`` has a second buffer when there was a second chunk: one is packed while the other is computed.
-    """
-
-    capacity: int
-    programs: list[_Loaded]
-    images: list[Buffer] = field(default_factory=list)
-    results: list[Buffer] = field(default_factory=list)
-
-    @property
-    def buffers(self) -> list[Buffer]:
-        return [*self.images, *self.results]
+def _copy_in(images: np.ndarray, words: np.ndarray) -> None:
+    words[...] = images
 
 
 class ResidentNetwork:
@@ -98,29 +82,51 @@ class ResidentNetwork:
         self.buffers = Buffers(accelerator.device, options.cacheable)
         self.last_cycles: tuple[int, ...] = ()
         self.last_counters: tuple[Counters, ...] = ()
-        self.seconds = 0.0
-        self._batches: dict[int, _Batch] = {}
-        self._programs: list[_Loaded] = []
+        self._rooms: dict[int, Room] = {}
+        self._programs: list[Loaded] = []
         self._largest: int | None = None
-        self._lock, self._closed = threading.Lock(), False
-        self._thread = 0  # that holds the lock, while it is locked
+        self._last: Callable[[], Batch | None] = _no_batch  # that was started
+        self._turn = Turn("this network is in the middle of another call in this thread, which a signal handler or a "
+                          "finalizer has interrupted; let it finish, then start the next batch")
+        self._closed = False
         # Refuses a network that does not fit.
         schedule(network, accelerator.config, 1, cuts=options.cuts, slots=options.slots)
 
     def close(self) -> None:
-        """Free all memory, after the call that is under way in another thread; may be called twice."""
+        """Free all memory, after the batch that is under way, which keeps its results; may be called twice."""
         if self.accelerator.foreign:  # so is its memory
             self._closed = True
             _abandoned.append(self.buffers)
-            return
-        with self._turn(closing=True):
+        elif self._turn.mine:  # a signal handler has interrupted a call to this network, at the end of which it is done
             self._closed = True
-            self._free()
+        else:
+            with self.turn():
+                self._closed = True
 
-    def _free(self) -> None:
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """One call at a time uses the buffers; other threads wait."""
+        self.accelerator.require_own()  # a thread of the parent may have had the turn
+        with self._turn.take():
+            try:
+                yield
+            finally:
+                if self._closed:
+                    self._settle(self._under_way())
+                    self.free()
+
+    @staticmethod
+    def _settle(batch: Batch | None) -> None:
+        """Finish a batch that was started earlier; what goes wrong is for those who wait for it."""
+        if batch is not None:
+            with contextlib.suppress(BackendError):
+                batch.finish()
+
+    def free(self) -> None:
         """Free all memory; what is needed is made again with the next batch."""
-        self._batches.clear()
+        self._rooms.clear()
         self._programs.clear()
+        self.accelerator.settle(self)
         if not self.accelerator.may_write(self):
             self.buffers.close()
         elif self.buffers.bytes:
@@ -129,145 +135,128 @@ class ResidentNetwork:
             _abandoned.append(self.buffers)
             self.buffers = Buffers(self.accelerator.device, self.options.cacheable)
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """(N, K) int32 of (N, H, W, C) uint8."""
-        return np.concatenate(list(self.stream([pixels], len(pixels))))
-
-    def stream(self, pieces: Iterable[np.ndarray], expected: int | None = None) -> Iterator[np.ndarray]:
-        """Scores of pieces of a batch, in order; a piece is taken and packed while the one before it is computed.
+    def start(self, pixels: np.ndarray) -> Batch:
+        """Start a batch, after the end of the one under way; it is packed while that one is computed.
 
         Parameters
         ----------
-        pieces : iterable of (n, H, W, C) uint8
-            Pieces too large for the memory limit are divided.
-        expected : int, optional
-            Images of the largest piece; those of the first where none are given.
+        pixels : (N, H, W, C) uint8
+            At least one; may be changed when this returns. Batches too large for the memory limit go in parts, of
+            which the last is computed then.
         """
-        with self._turn():
-            yield from self._stream((piece for piece in pieces if len(piece)), expected)
+        with self.turn():
+            batch = self._start(pixels, partial(self._room, len(pixels)), self._room_at_hand(len(pixels)))
+            batch.pack_all()
+            return batch
 
-    def _stream(self, pieces: Iterator[np.ndarray], expected: int | None) -> Iterator[np.ndarray]:
-        self._begin()
-        first = next(pieces, None)
-        if first is None:
-            return
-        number, ready = 0, [0]
-        with self._freeing():
-            batch = self._batch(max(expected or 0, len(first)))
-        parts = (piece[start:start + batch.capacity] for piece in chain([first], pieces)
-                 for start in range(0, len(piece), batch.capacity))
-
-        def fill_next(side: int) -> None:
-            part = next(parts, None)
-            ready[0] = 0 if part is None else self._fill(batch, side, part)
-
-        with self._freeing():
-            fill_next(0)
-        while ready[0]:
-            side, number = number % 2, number + 1
-            with self._freeing():
-                scores = self._compute(batch, side, ready[0], partial(fill_next, 1 - side))
-            yield scores
-            self._require_open()
-
-    def _begin(self) -> None:
+    def _start(self, images: np.ndarray, make: Callable[[], Room], room: Room | None = None) -> Batch:
+        """Start a batch in ``room``, or in one that is made when nothing else is under way."""
         self._require_open()
-        self.last_cycles, self.last_counters, self.seconds = (), (), 0.0
+        batch, before = Batch(self), self._under_way()
+        try:
+            if room is not None:  # while the accelerator computes
+                batch.prepare(room, images, before.free_side if before is not None and before.room is room else 0)
+            self._settle(before)
+            if room is None or (before is not None and before.failed):  # which has freed all memory
+                with batch.timed():
+                    room = make()
+                batch.prepare(room, images, 0)
+        except BaseException:
+            if self._under_way() is None:
+                self.free()
+            raise
+        self._last = ref(batch)
+        batch.begin()
+        return batch
+
+    def _under_way(self) -> Batch | None:
+        batch = self._last()
+        return None if batch is None or batch.done else batch
 
     def _require_open(self) -> None:
         if self._closed:
-            raise BackendError("this backend is closed; make a new one")
+            raise BackendError(_CLOSED)
 
     def layers(self, pixels: np.ndarray) -> Iterator[tuple[Program, np.ndarray]]:
         """Each layer as a program of its own, with what it writes: (N, words) uint64."""
-        self._begin()
+        self._require_open()
         cuts = tuple(range(len(self.network.layers) - 1))
         plan = schedule(self.network, self.accelerator.config, len(pixels), cuts=cuts, slots=self.options.slots)
         words = pack_images(self.network, pixels)
+        cycles: tuple[int, ...] = ()
+        counters: tuple[Counters, ...] = ()
         for program in plan.programs:
-            words = self.run_program(program, words)
+            if len(words):
+                batch = self.start_program(program, words)
+                words = batch.wait()
+                cycles, counters = cycles + batch.cycles, counters + batch.counters
+            else:
+                words = np.zeros((0, program.out_words), np.uint64)
+            self.note(cycles, counters)
             yield program, words
 
-    def run_program(self, program: Program, images: np.ndarray,
-                    meanwhile: Callable[[], None] | None = None) -> np.ndarray:
-        """Run one program on packed images or maps.
+    def start_program(self, program: Program, images: np.ndarray) -> Batch:
+        """Start one program on packed images or maps.
 
         Parameters
         ----------
         images : (N, words) uint64
-        meanwhile : callable, optional
-            Called while the accelerator runs.
+            At least one.
 
         Returns
         -------
-        (N, words) uint64
+        Batch
+            Of (N, words) uint64.
         """
-        with self._turn():
-            self._require_open()
-            return self._run_program(program, images, meanwhile)
+        def room() -> Room:
+            size = self.options.memory_limit // (8 * (2 * program.in_words + program.out_words))
+            made = Room(max(1, min(size, len(images))), [self._load(program)], _copy_in, np.copy, kept=False)
+            self._allocate(made)
+            return made
 
-    def _run_program(self, program: Program, images: np.ndarray, meanwhile: Callable[[], None] | None) -> np.ndarray:
-        results = np.zeros((len(images), program.out_words), np.uint64)
-        room = self.options.memory_limit // (8 * (program.in_words + program.out_words))
-        step = max(1, min(room, len(images)))
-        held = []
-        try:
-            loaded = self._load(program)
-            held.append(loaded.words)
-            for words in (program.in_words, program.out_words):
-                held.append(self.buffers.allocate(step * words))
-            for start in range(0, len(images), step):
-                part = images[start:start + step]
-                results[start:start + step] = self._run_words(loaded, held[1], held[2], part, meanwhile)
-        finally:
-            if not self.accelerator.may_write(self):
-                self.buffers.free(held)
-        return results
+        with self.turn():
+            return self._start(images, room)
 
-    def _run_words(self, loaded: _Loaded, source: Buffer, target: Buffer, images: np.ndarray,
-                   meanwhile: Callable[[], None] | None) -> np.ndarray:
-        out_words = loaded.program.out_words
-        source.rows(*images.shape)[...] = images
-        source.flush(images.size)
-        self._run(loaded, source, target, len(images), meanwhile)
-        target.invalidate(len(images) * out_words)
-        return target.rows(len(images), out_words)
+    def start_run(self, loaded: Loaded, source: Buffer, target: Buffer, count: int) -> Run:
+        """Start a run of a batch."""
+        program, words = loaded.program, loaded.words
+        return self.accelerator.start(
+            (words.address, len(words.words)), (source.address, count), (target.address, count * program.out_words),
+            self._cycles(loaded, count), self, timeout=self.options.timeout, counters=self.options.counters)
 
-    @contextlib.contextmanager
-    def _freeing(self) -> Iterator[None]:
-        """Whatever goes wrong, no memory stays behind."""
-        try:
-            yield
-        except BaseException:
-            self._free()
-            raise
+    def note(self, cycles: tuple[int, ...], counters: tuple[Counters, ...]) -> None:
+        """What the last batch took, that was waited for."""
+        self.last_cycles, self.last_counters = cycles, counters
 
-    @contextlib.contextmanager
-    def _turn(self, closing: bool = False) -> Iterator[None]:
-        """One call at a time uses the buffers; other threads wait."""
-        self.accelerator.require_own()  # a thread of the parent may have held the lock
-        me = threading.get_ident()
-        if self._lock.locked() and self._thread == me:
-            if not closing:
-                raise BackendError("a stream of this network is not at its end; take all of it, or close it, first")
-            yield
-            return
-        with self._lock:
-            self._thread = me
-            yield
+    def release(self, room: Room) -> None:
+        """Free what only one batch needed."""
+        if not room.kept:
+            self.buffers.free([*room.buffers, *(loaded.words for loaded in room.programs)])
 
-    def _batch(self, count: int) -> _Batch:
-        """The class for ``count`` images, made now or found; larger batches than memory holds come in chunks."""
+    def _room_at_hand(self, count: int) -> Room | None:
+        """One for ``count`` images, if nothing need be made or freed for it.
+
+        That of the batch under way fits all that are smaller, as the last of many often is.
+        """
+        before = self._under_way()
+        if before is not None and before.room.kept and count <= before.room.capacity:
+            return before.room
+        return self._rooms.get(self._size(count))
+
+    def _size(self, count: int) -> int:
         size = 1 << (count - 1).bit_length()
-        if self._largest is not None:
-            size = min(size, self._largest)
-        if size not in self._batches:
-            self._batches[size] = self._make_batch(size)
-        return self._batches[size]
+        return size if self._largest is None else min(size, self._largest)
 
-    def _make_batch(self, size: int) -> _Batch:
+    def _room(self, count: int) -> Room:
+        """The room for ``count`` images, made now or found; larger batches than memory holds come in parts."""
+        size = self._size(count)
+        if size not in self._rooms:
+            self._rooms[size] = self._make_room(size)
+        return self._rooms[size]
+
+    def _make_room(self, size: int) -> Room:
         plan = schedule(self.network, self.accelerator.config, size, cuts=self.options.cuts, slots=self.options.slots)
-        # Twice the images, for two chunks.
+        # Twice the images: one part is packed while another is computed.
         image_bytes = plan.image_bytes + 8 * plan.programs[0].in_words
         capacity = min(size, self.options.memory_limit // image_bytes)
         if not capacity:
@@ -277,38 +266,44 @@ class ResidentNetwork:
             group = max(program.layout.slots for program in plan.programs) * plan.config.lanes
             capacity -= capacity % group if capacity > group else 0
             self._largest = size
-        self._make_room(capacity * image_bytes)
+        self._free_rooms_beside(capacity * image_bytes)
         try:
-            return self._allocate(plan, capacity)
+            return self._fill_room(plan, capacity)
         except BackendError:
-            if not self._batches:
+            if not self._rooms:
                 raise
-        self._free_batches()
-        return self._allocate(plan, capacity)
+        self._free_rooms()
+        return self._fill_room(plan, capacity)
 
-    def _allocate(self, plan: Schedule, capacity: int) -> _Batch:
-        batch = _Batch(capacity, [self._resident(program) for program in plan.programs])
+    def _fill_room(self, plan: Schedule, capacity: int) -> Room:
+        room = Room(capacity, [self._resident(program) for program in plan.programs],
+                    partial(pack_images, self.network), partial(unpack_scores, classes=plan.programs[-1].classes))
+        self._allocate(room)
+        return room
+
+    def _allocate(self, room: Room) -> None:
+        programs = [loaded.program for loaded in room.programs]
         try:
-            batch.images.append(self.buffers.allocate(capacity * plan.programs[0].in_words))
-            for program in plan.programs:
-                batch.results.append(self.buffers.allocate(capacity * program.out_words))
+            room.images.append(self.buffers.allocate(room.capacity * programs[0].in_words))
+            for program in programs:
+                room.results.append(self.buffers.allocate(room.capacity * program.out_words))
         except BaseException:
-            self.buffers.free(batch.buffers)
+            self.buffers.free(room.buffers)
             raise
-        return batch
 
-    def _make_room(self, size: int) -> None:
-        """Free the buffers of other classes where they and ``size`` exceed the limit."""
-        held = sum(buffer.words.nbytes for batch in self._batches.values() for buffer in batch.buffers)
+    def _free_rooms_beside(self, size: int) -> None:
+        """Free all rooms where they and ``size`` exceed the limit."""
+        held = sum(buffer.words.nbytes for room in self._rooms.values() for buffer in room.buffers)
         if size + held > self.options.memory_limit:
-            self._free_batches()
+            self._free_rooms()
 
-    def _free_batches(self) -> None:
-        for batch in self._batches.values():
-            self.buffers.free(batch.buffers)
-        self._batches.clear()
+    def _free_rooms(self) -> None:
+        self.accelerator.settle(self)
+        for room in self._rooms.values():
+            self.buffers.free(room.buffers)
+        self._rooms.clear()
 
-    def _resident(self, program: Program) -> _Loaded:
+    def _resident(self, program: Program) -> Loaded:
         """``program`` in memory; classes of batches share those that are equal."""
         for loaded in self._programs:
             if loaded.program == program:
@@ -316,53 +311,14 @@ class ResidentNetwork:
         self._programs.append(self._load(program))
         return self._programs[-1]
 
-    def _load(self, program: Program) -> _Loaded:
+    def _load(self, program: Program) -> Loaded:
         packed = pack_program(self.network, program, self.accelerator.config)
         buffer = self.buffers.allocate(len(packed))
         buffer.words[...] = packed
         buffer.flush(len(packed))
-        return _Loaded(program, buffer)
+        return Loaded(program, buffer)
 
-    def _fill(self, batch: _Batch, side: int, pixels: np.ndarray) -> int:
-        """Pack images into one of the two buffers; their number."""
-        words = batch.programs[0].program.in_words
-        while len(batch.images) <= side:
-            batch.images.append(self.buffers.allocate(batch.capacity * words))
-        buffer = batch.images[side]
-        pack_images(self.network, pixels, buffer.rows(len(pixels), words))
-        buffer.flush(len(pixels) * words)
-        return len(pixels)
-
-    def _compute(self, batch: _Batch, side: int, count: int, meanwhile: Callable[[], None]) -> np.ndarray:
-        """Scores of what lies in image buffer ``side``; ``meanwhile`` is called while the first program runs."""
-        source, then = batch.images[side], meanwhile
-        for loaded, target in zip(batch.programs, batch.results):
-            self._run(loaded, source, target, count, then)
-            source, then = target, None
-        last = batch.programs[-1].program
-        target.invalidate(count * last.out_words)
-        return unpack_scores(target.rows(count, last.out_words), last.classes)
-
-    def _run(self, loaded: _Loaded, source: Buffer, target: Buffer, count: int,
-             meanwhile: Callable[[], None] | None) -> None:
-        program, words, spent = loaded.program, loaded.words, [0.0]
-
-        def work() -> None:
-            began = time.perf_counter()
-            meanwhile()
-            spent[0] = time.perf_counter() - began
-
-        began = time.perf_counter()
-        result = self.accelerator.run(
-            (words.address, len(words.words)), (source.address, count), (target.address, count * program.out_words),
-            self._cycles(loaded, count), self, timeout=self.options.timeout, meanwhile=work if meanwhile else None,
-            counters=self.options.counters)
-        self.seconds += time.perf_counter() - began - spent[0]
-        if isinstance(result, Counters):
-            self.last_counters += (result,)
-        self.last_cycles += (result.cycles if isinstance(result, Counters) else result,)
-
-    def _cycles(self, loaded: _Loaded, count: int) -> float:
+    def _cycles(self, loaded: Loaded, count: int) -> float:
         """Predicted cycles of a run."""
         if count not in loaded.costs:
             if len(loaded.costs) >= _COSTS_KEPT:

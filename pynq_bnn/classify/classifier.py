@@ -6,11 +6,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Union
+from typing import NamedTuple, Union
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class Classifier:
             return self._classify_array(image)
         if isinstance(image, (list, tuple)):
             return list(self.stream(image))
-        return list(self.stream([image]))[0]
+        return self._answer(image)
 
     def stream(self, source: Union[Source, Frames, Iterable[Picture]], frames: int | None = None) -> Iterator[Result]:
         """Classify pictures as they come: those of a camera, a video or a folder, or of any iterable.
@@ -113,8 +113,7 @@ class Classifier:
         source : int, str, Path; or iterable of what :meth:`classify` takes as one picture
             The number of a camera, the path of a video, of a folder of pictures or of a sequence such as
             ``shot-%04d.png`` (see :func:`~pynq_bnn.classify.camera.open_frames`). Of an iterable dozens of pictures
-            are taken at a time, so that on a board the next are made ready while some are computed; take all its
-            results, or close the iterator, before anything else is asked of this classifier.
+            are taken at a time; a board computes some of them while the next are made ready and results are used.
         frames : int, optional
             Stop after so many pictures.
 
@@ -135,35 +134,41 @@ class Classifier:
         self._require_open()
         if isinstance(source, (int, str, Path, Frames, np.integer)) or not isinstance(source, Iterable):
             return live_results(source, self._answer, self.box, frames)
-        return self._stream(source if frames is None else islice(source, frames))
+        return self._results(source if frames is None else islice(source, frames))
 
     def _answer(self, picture: Picture) -> Result:
-        """One picture without looking at the next."""
-        backend, began = self._require_open(), time.perf_counter()
-        pixels = self._preparation.one(picture)[None]
-        preparing = time.perf_counter() - began
-        sums = backend.scores(pixels)
-        self._note_timing(backend, 1, preparing, began)
-        return self._results(sums, pixels)[0]
+        (answer,) = self._results([picture])
+        return answer
 
-    def _stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
-        backend = self._require_open()
-        began, preparing, waiting = time.perf_counter(), Stopwatch(), deque()
-        images, rest = 0, iter(pictures)
+    def _results(self, pictures: Iterable[Picture]) -> Generator[Result, None, None]:
+        rest = iter(pictures)
 
         def groups() -> Iterator[np.ndarray]:
             while group := [self._preparation.one(picture) for picture in islice(rest, GROUP)]:
-                waiting.extend(group)
                 yield np.stack(group)
 
-        with closing(backend.stream(preparing.watch(groups()))) as stream:
+        with closing(self._batches(groups())) as batches:
+            for batch in batches:
+                yield from single_results(self.network.output, batch.sums, batch.pixels, batch.blank)
+
+    def _batches(self, pieces: Iterable[np.ndarray]) -> Generator[_Batch, None, None]:
+        """The outcome of each of ``pieces`` that is not empty; the one way to the backend."""
+        backend = self._require_open()
+        began, preparing, images = time.perf_counter(), Stopwatch(), 0
+        waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
+
+        def ready() -> Iterator[np.ndarray]:
+            for pixels in pieces:
+                if len(pixels):
+                    waiting.append((pixels, self._preparation.blank(pixels)))
+                    yield pixels
+
+        with closing(backend.stream(preparing.watch(ready()))) as stream:
             for sums in stream:
                 images += len(sums)
-                yield from self._results(sums, np.stack([waiting.popleft() for _ in sums]))
-        self._note_timing(backend, images, preparing.seconds, began)
-
-    def _results(self, sums: np.ndarray, pixels: np.ndarray) -> list[Result]:
-        return single_results(self.network.output, sums, pixels, self._preparation.blank(pixels))
+                yield _Batch(sums, *waiting.popleft())
+        last, wall = backend.last_time, time.perf_counter() - began
+        self.timing = Timing(images, preparing.seconds, last.transfer, last.compute, wall)
 
     def classify_arrays(self, arrays: Iterable[np.ndarray]) -> BatchResult:
         """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
@@ -177,28 +182,16 @@ class Classifier:
         ImageError
             An array has another type or shape.
         """
-        backend = self._require_open()
-        began, preparing = time.perf_counter(), Stopwatch()
-        sums, empty = [np.zeros((0, len(self.classes)), np.int32)], [np.zeros(0, bool)]
-
-        def ready() -> Iterator[np.ndarray]:
-            for array in arrays:
-                pixels = self._preparation.many(array)
-                empty.append(self._preparation.blank(pixels))
-                yield pixels
-
-        sums += backend.stream(preparing.watch(ready()))
-        result = batch_result(self.network.output, np.concatenate(sums), np.concatenate(empty))
-        self._note_timing(backend, len(result), preparing.seconds, began)
-        return result
+        sums, blank = [np.zeros((0, len(self.classes)), np.int32)], [np.zeros(0, bool)]
+        with closing(self._batches(map(self._preparation.many, arrays))) as batches:
+            for batch in batches:
+                sums.append(batch.sums)
+                blank.append(batch.blank)
+        return batch_result(self.network.output, np.concatenate(sums), np.concatenate(blank))
 
     def _classify_array(self, pictures: np.ndarray) -> BatchResult:
         step = READY_GROUP if channels_last(pictures).shape[1:] == self.network.input.shape else GROUP
         return self.classify_arrays(pictures[start:start + step] for start in range(0, max(1, len(pictures)), step))
-
-    def _note_timing(self, backend: Backend, images: int, preparing: float, began: float) -> None:
-        last = backend.last_time
-        self.timing = Timing(images, preparing, last.transfer, last.compute, time.perf_counter() - began)
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """The (H, W, C) uint8 pixels that the network sees of ``picture``."""
@@ -237,6 +230,14 @@ class Classifier:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class _Batch(NamedTuple):
+    """(N, K) int32 ``sums`` of (N, H, W, C) uint8 ``pixels``, of which some are ``blank``, (N,) bool."""
+
+    sums: np.ndarray
+    pixels: np.ndarray
+    blank: np.ndarray
 
 
 class _Kept:

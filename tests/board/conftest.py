@@ -158,11 +158,15 @@ def pixels(small_network, noise):
 
 
 @pytest.fixture
-def assert_right(small_network, pixels):
-    """``assert_right(backend)``: an undisturbed batch gives the right scores."""
+def expected(small_network, pixels):
+    """The scores of ``pixels``."""
     from pynq_bnn.backends import CpuBackend
-    expected = CpuBackend(small_network).scores(pixels)
+    return CpuBackend(small_network).scores(pixels)
 
+
+@pytest.fixture
+def assert_right(pixels, expected):
+    """``assert_right(backend)``: an undisturbed batch gives the right scores."""
     def check(backend, note=""):
         assert np.array_equal(backend.scores(pixels), expected), note
 

@@ -11,7 +11,7 @@ import pytest
 from pynq_bnn.backends.overlay import OverlayBackend, RunOptions
 from pynq_bnn.errors import BackendError, ImageError
 from pynq_bnn.network import InputSpec, Network, OutputSpec, Scores, one_bit_codes
-from pynq_bnn.program.batch import OFFSETS, RESET
+from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER, SLAVE_ERROR
 
 # A run that goes wrong
@@ -202,43 +202,51 @@ def test_an_error_in_the_pictures_of_a_stream_ends_it_cleanly(device, new_backen
         raise ImageError("broken picture")
 
     backend = new_backend(small_network)
+    assert_right(backend)
+    held = dict(device.buffers)
     stream = backend.stream(pieces())
     with pytest.raises(ImageError, match="broken picture"):
         next(stream)
-    assert not device.buffers
+    assert device.buffers == held, "kept for the next batch, as after any other"
+    assert not device.core.read(OFFSETS["STATUS"]) & BUSY
     assert_right(backend)
 
 
-def test_a_stream_left_early_blocks_nobody_for_good(new_backend, small_network, pixels, assert_right):
+def test_a_stream_that_is_not_at_its_end_blocks_nobody(new_backend, small_network, pixels, expected, assert_right):
     backend, other = new_backend(small_network), new_backend(small_network)
     stream = backend.stream([pixels] * 3)
     next(stream)
     assert_right(other)
-    with pytest.raises(BackendError, match="not at its end"):
-        backend.scores(pixels)
+    assert_right(backend)
+    assert_right(other)
+    assert np.array_equal(next(stream), expected), "computed between, by whoever wanted the device"
     stream.close()
     assert_right(backend)
 
 
-def test_closing_in_the_middle_of_a_stream_ends_it(device, new_backend, small_network, pixels):
+def test_closing_in_the_middle_of_a_stream_ends_it(device, new_backend, small_network, pixels, expected):
     backend = new_backend(small_network)
     stream = backend.stream([pixels] * 3)
     next(stream)
     backend.close()
     assert not device.buffers
+    assert np.array_equal(next(stream), expected), "was under way, and finished by close()"
     with pytest.raises(BackendError, match="closed"):
         next(stream)
 
 
-def test_a_batch_within_a_batch_is_refused(new_backend, small_network, pixels, assert_right):
+@pytest.mark.parametrize("same", [False, True])
+def test_what_gives_the_pieces_of_a_stream_may_use_the_device_itself(new_backend, small_network, pixels, expected,
+                                                                     assert_right, same):
     backend, other = new_backend(small_network), new_backend(small_network)
 
     def pieces():
-        yield pixels
-        yield pixels[:len(other.scores(pixels))]
+        for count in (5, 3, 4):
+            assert_right(backend if same else other)
+            yield pixels[:count]
 
-    with pytest.raises(BackendError, match="finish one batch"):
-        list(backend.stream(pieces()))
+    scores = list(backend.stream(pieces()))
+    assert [found.tolist() for found in scores] == [expected[:count].tolist() for count in (5, 3, 4)]
     assert_right(backend)
     assert_right(other)
 

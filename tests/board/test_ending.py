@@ -30,10 +30,10 @@ def leave_running(device, backend, pixels):
     def killed(*_):
         raise SystemExit
 
-    accelerator._wait, accelerator._recover = killed, lambda: None
+    accelerator._finish, accelerator._try_to_recover = killed, lambda: None
     with pytest.raises(SystemExit):
         backend.scores(pixels)
-    del accelerator._wait, accelerator._recover
+    del accelerator._finish, accelerator._try_to_recover
     device.core.clear_faults()
     assert device.core.read(OFFSETS["STATUS"]) & BUSY
     file, accelerator._process_lock._file = accelerator._process_lock._file, None
@@ -280,6 +280,20 @@ time.sleep(60)
     assert log[log.index("start") + 1:][:2] == ["reset", "rests"]
     assert "start" not in log[log.index("reset"):]
     assert (lock, err) == ("", "") if thread == "main" else lock == ""
+
+
+def test_an_exit_stops_what_was_started_and_not_waited_for(simulator, pynq, tmp_path):
+    status, log, lock, err = ended(tmp_path, """
+pending = backend.start(pixels)
+time.sleep(0.6)
+import atexit
+atexit.register(lambda: os.write(2, b"first"))  # called before the driver's
+sys.exit(3)
+""")
+    assert (status, err) == (3, "first")
+    assert log[log.index("start") + 1:][:2] == ["reset", "rests"]
+    assert "start" not in log[log.index("reset"):]
+    assert lock == ""
 
 
 @pytest.mark.parametrize("end", ["sys.exit(3)", "signal.raise_signal(signal.SIGTERM)"])

@@ -15,6 +15,7 @@ from pynq_bnn.backends import CpuBackend
 from pynq_bnn.classify.evaluate import evaluate
 from pynq_bnn.classify.preprocess import network_input
 from pynq_bnn.errors import ImageError
+from pynq_bnn.program.batch import BUSY, OFFSETS
 
 COUNT = 11
 
@@ -117,9 +118,12 @@ def test_results_of_a_stream_come_before_all_pictures_are_taken(classifier, phot
 
 
 def test_a_bad_picture_amid_a_list_leaves_the_classifier_usable(device, classifier, photos, expected):
+    classifier.classify(photos)
+    held = dict(device.buffers)
     with pytest.raises(ImageError, match="no such"):
         classifier.classify([*photos[:6], "no such file.png"])
-    assert not device.buffers
+    assert device.buffers == held, "kept for the next batch, as after any other"
+    assert not device.core.read(OFFSETS["STATUS"]) & BUSY
     assert np.array_equal(np.stack([result.sums for result in classifier.classify(photos)]), expected)
 
 

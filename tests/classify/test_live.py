@@ -68,6 +68,18 @@ def test_a_limit_of_frames_and_a_closed_iterator_give_the_source_back(classifier
     assert left.closed
 
 
+def test_no_frame_is_taken_before_its_answer_is_asked_for(classifier):
+    """So that an answer is that for the newest frame, however long the one before was looked at."""
+    source, taken = Noise(), []
+    take = source.rng.integers
+    source.rng = type("Counted", (), {"integers": lambda *a, **v: taken.append(1) or take(*a[1:], **v)})()
+    stream = classifier.stream(source)
+    for number in range(1, 4):
+        next(stream)
+        assert len(taken) == number
+    stream.close()
+
+
 def test_an_interrupt_gives_the_source_back(classifier, monkeypatch):
     source = Noise()
     stream = classifier.stream(source)

@@ -1,0 +1,235 @@
+"""A batch on the accelerator: run by run, from the images in memory to the scores."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import BackendError
+from ..program.batch import Counters
+from ..program.schedule import Program
+from .buffers import Buffer
+from .run import Run
+
+if TYPE_CHECKING:
+    from .resident import ResidentNetwork
+
+
+@dataclass
+class Loaded:
+    """A program in memory, with its predicted cycles by number of images."""
+
+    program: Program
+    words: Buffer
+    costs: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass
+class Room:
+    """Programs and buffers for batches of up to ``capacity`` images.
+
+    ``images`` gets a second buffer when it is needed: one is packed while the other is computed. ``pack`` writes images
+    to (N, words) uint64, ``unpack`` reads results from such. A room that is not ``kept`` is freed after its batch.
+    """
+
+    capacity: int
+    programs: list[Loaded]
+    pack: Callable[[np.ndarray, np.ndarray], object]
+    unpack: Callable[[np.ndarray], np.ndarray]
+    kept: bool = True
+    images: list[Buffer] = field(default_factory=list)
+    results: list[Buffer] = field(default_factory=list)
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        return [*self.images, *self.results]
+
+
+class Batch:
+    """A batch that was started by :meth:`ResidentNetwork.start`.
+
+    It goes in parts where memory is limited, and through several programs where the network is cut: one run after the
+    other, of which the next is started by whoever waits for the batch.
+
+    Attributes
+    ----------
+    done : bool
+        Whether all is computed, or cannot be.
+    cycles : tuple of int
+        Of each run.
+    counters : tuple of Counters
+        Of each run, with ``RunOptions(counters=True)``.
+    seconds, compute : float
+        Spent on this batch, and the part of it in which the processor waited for the accelerator.
+    """
+
+    def __init__(self, network: ResidentNetwork) -> None:
+        self.done = False
+        self.cycles: tuple[int, ...] = ()
+        self.counters: tuple[Counters, ...] = ()
+        self.seconds = self.compute = 0.0
+        self.room: Room  # where it is packed
+        self._network = network
+        self._rest: list[np.ndarray] = []  # parts that are not packed yet, the next one last
+        self._ready = self._running = (0, 0)  # image buffer and images of the part that is packed; that is computed
+        self._place = 0  # of the program that runs
+        self._run: Run | None = None
+        self._results: list[np.ndarray] = []
+        self._failure: str | None = None
+
+    def wait(self) -> np.ndarray:
+        """The results of all images: (N, K) int32 scores, or (N, words) uint64 of a map; may be called again.
+
+        Raises
+        ------
+        BackendError
+            A run failed or did not end in time, or the batch was given up.
+        """
+        if not self.done:
+            with self._network.turn():
+                self.finish()
+        if self._failure is not None:
+            raise BackendError(self._failure)
+        if len(self._results) > 1:
+            self._results = [np.concatenate(self._results)]
+        self._network.note(self.cycles, self.counters)
+        return self._results[0]
+
+    def step(self) -> None:
+        """Wait for the run under way, and start the one after it."""
+        with self._network.turn():
+            if not self.done:
+                self._advance()
+
+    def cancel(self) -> None:
+        """Give up what is not done yet; :meth:`wait` then raises BackendError. Memory is kept for the next batch."""
+        network = self._network
+        if self.done or network.accelerator.foreign:
+            return
+        with network.turn():
+            if not self.done:
+                self._give_up("the batch was cancelled; start it again")
+                if network.accelerator.may_write(network):  # it does not come to rest
+                    network.free()
+                else:
+                    network.release(self.room)
+
+    # For the network, whose turn the caller has.
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
+
+    @property
+    def free_side(self) -> int:
+        """The image buffer that the accelerator does not read."""
+        return 1 - self._running[0]
+
+    def prepare(self, room: Room, images: np.ndarray, side: int) -> None:
+        """Pack the first part into image buffer ``side`` of ``room``."""
+        self.room, step = room, room.capacity
+        self._rest = [images[start:start + step] for start in range(0, len(images), step)][::-1]
+        with self.timed():
+            self._pack_next(side)
+
+    def begin(self) -> None:
+        """Start the first run."""
+        with self._or_end(), self.timed():
+            self._start_part()
+
+    def pack_all(self) -> None:
+        """Wait until the last part is packed and under way."""
+        while self._rest or self._ready[1]:
+            self._advance()
+
+    def finish(self) -> None:
+        """Wait for all runs."""
+        while not self.done:
+            self._advance()
+
+    def _give_up(self, why: str) -> None:
+        """Reset the accelerator if it is at work on this batch."""
+        self._failure, self.done = why, True
+        run, self._run = self._run, None
+        if run is not None:
+            with contextlib.suppress(BackendError):  # then the accelerator keeps the memory
+                run.cancel()
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the seconds of what is done for this batch."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def _or_end(self) -> Iterator[None]:
+        """Whatever goes wrong, nothing goes on, and all memory of the network is freed."""
+        try:
+            yield
+        except BaseException as error:
+            own = isinstance(error, BackendError)
+            self._give_up(str(error) if own else "the batch was interrupted; start it again")
+            self._network.free()
+            raise
+
+    def _advance(self) -> None:
+        with self._or_end(), self.timed():
+            if not self._place and self._rest:  # while the first program runs
+                self._pack_next(self.free_side)
+            self._take_run()
+            self._place += 1
+            if self._place < len(self.room.programs):
+                self._start_run()
+                return
+            self._take_results()
+            if self._ready[1]:
+                self._start_part()
+            else:
+                self.done = True
+                self._network.release(self.room)
+
+    def _pack_next(self, side: int) -> None:
+        images, room = self._rest.pop(), self.room
+        words = room.programs[0].program.in_words
+        while len(room.images) <= side:
+            room.images.append(self._network.buffers.allocate(room.capacity * words))
+        buffer = room.images[side]
+        room.pack(images, buffer.rows(len(images), words))
+        buffer.flush(len(images) * words)
+        self._ready = side, len(images)
+
+    def _start_part(self) -> None:
+        self._running, self._ready, self._place = self._ready, (0, 0), 0
+        self._start_run()
+
+    def _start_run(self) -> None:
+        side, count = self._running
+        source = self.room.results[self._place - 1] if self._place else self.room.images[side]
+        began = time.perf_counter()
+        self._run = self._network.start_run(self.room.programs[self._place], source, self.room.results[self._place],
+                                            count)
+        self.compute += time.perf_counter() - began
+
+    def _take_run(self) -> None:
+        assert self._run is not None, "begin() has started one"
+        began = time.perf_counter()
+        outcome = self._run.wait()
+        self.compute += time.perf_counter() - began
+        self._run = None
+        if isinstance(outcome, Counters):
+            self.counters += (outcome,)
+        self.cycles += (outcome.cycles if isinstance(outcome, Counters) else outcome,)
+
+    def _take_results(self) -> None:
+        count, words = self._running[1], self.room.programs[-1].program.out_words
+        target = self.room.results[-1]
+        target.invalidate(count * words)
+        self._results.append(self.room.unpack(target.rows(count, words)))
