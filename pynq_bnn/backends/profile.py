@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ..arrays import Array
 from ..program.batch import Counters
 from ..program.config import Config
 from ..program.predict import batch_cost
@@ -28,13 +27,13 @@ class LayerProfile:
     layer: int
     kind: str
     macs: int
-    states: np.ndarray
+    states: Array
     predicted: float
     counters: Counters | None
     utilization: float
 
 
-def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
+def profile_layers(backend: Backend, pixels: Array) -> list[LayerProfile]:
     """Run each layer as a program of its own.
 
     Parameters

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.datasets import Dataset
 from ..data.names import match_names
 from ..data.split import Split
@@ -29,7 +30,7 @@ class Evaluation:
     top5: float
     unanswered: int
     seconds: float
-    confusion: np.ndarray
+    confusion: Array
     missing: tuple[str, ...] = ()
 
 
@@ -60,12 +61,12 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
                       int((~answered).sum()), seconds, confusion, missing)
 
 
-def _in_top5(scores: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _in_top5(scores: Array, index: Array, labels: Array) -> Array:
     best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     return (best == labels[:, None]).any(axis=1) | (index == labels)
 
 
-def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> np.ndarray:
+def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> Array:
     """Labels of the data set as indices into the network's classes, matched by name (see :func:`match_names`)."""
     if data.classes == classes:
         return split.labels

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import CameraError, first_line
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.+")
@@ -85,7 +86,7 @@ def silent_stderr() -> Iterator[None]:
             os.close(nowhere)
 
 
-def read_frame(capture: Any) -> np.ndarray | None:
+def read_frame(capture: Any) -> Array | None:
     """The next frame as RGB, or None at the end or when it cannot be read.
 
     Raises
@@ -101,7 +102,7 @@ def read_frame(capture: Any) -> np.ndarray | None:
     return _rgb(cv2, capture, frame) if there and frame is not None else None
 
 
-def _rgb(cv2: ModuleType, capture: Any, frame: np.ndarray) -> np.ndarray:
+def _rgb(cv2: ModuleType, capture: Any, frame: Array) -> Array:
     """(H, W, 3) uint8 RGB of a frame as OpenCV gives it: BGR as a rule, but drivers may pass on what they have."""
     given = f"{frame.shape}, {frame.dtype}"
     if frame.dtype == np.uint16:

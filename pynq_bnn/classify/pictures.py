@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ..arrays import Array
 from ..errors import ImageError
 from .live import LiveResult
 from .preprocess import Picture, read_picture
@@ -155,7 +156,7 @@ def _large_text(text: str, size: int) -> Image.Image:
     return mask.resize((mask.width * scale, mask.height * scale), Image.NEAREST)
 
 
-def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) -> Image.Image:
+def confusion_picture(matrix: Array, classes: Sequence[str], title: str) -> Image.Image:
     """A confusion matrix, true classes down, answers across; the darker, the larger the share of the row.
 
     matrix : (K, K) int counts.

@@ -20,6 +20,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..arrays import Array
 from ..errors import ImageError
 from ..network.spec import InputSpec
 from .digits import find_ink, fit_digit
@@ -34,7 +35,7 @@ _WHITE, _LIGHT_SHARE, _BLACK = 128, 0.9, 8
 _BLANK_LEVELS = 12
 
 
-def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
+def network_input(picture: Picture, spec: InputSpec) -> Array:
     """The (height, width, channels) uint8 pixels that a network sees of ``picture``.
 
     Parameters
@@ -59,7 +60,7 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
     return np.asarray(image.convert(mode), np.uint8).reshape(spec.shape)
 
 
-def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+def fitted(pictures: Array, spec: InputSpec, one: Callable[[Array], Array] | None = None) -> Array:
     """(N, height, width, channels) uint8 of an array of pictures, each as :func:`network_input` makes it.
 
     Parameters
@@ -90,7 +91,7 @@ def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np
     return np.stack(made) if made else np.zeros((0, *spec.shape), np.uint8)
 
 
-def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+def blank(pixels: Array, spec: InputSpec) -> Array:
     """(N,) bool: whether there is nothing to see in the (N, H, W, C) uint8 ``pixels`` that the network gets.
 
     That is one colour, apart from the noise of a camera and the bars of "letterbox"; and what has one code for the
@@ -112,7 +113,7 @@ def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     return empty
 
 
-def _between_bars(picture: np.ndarray, background: int) -> np.ndarray:
+def _between_bars(picture: Array, background: int) -> Array:
     """``picture`` without the rows and columns at its edges that are background throughout."""
     other = (picture != background).any(axis=2)
     rows, columns = np.nonzero(other.any(axis=1))[0], np.nonzero(other.any(axis=0))[0]
@@ -156,7 +157,7 @@ def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
     return left, top, left + inner[0], top + inner[1]
 
 
-def _white_on_black(pictures: np.ndarray) -> np.ndarray:
+def _white_on_black(pictures: Array) -> Array:
     """(N,) bool: which of (N, H, W, C) signs of the network's size are, as those of MNIST are."""
     border = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
     light = (border >= _WHITE).all(axis=2).mean(axis=1)

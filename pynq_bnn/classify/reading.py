@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, Union
 import numpy as np
 from PIL import Image
 
+from ..arrays import Array
 from ..errors import ImageError, first_line
 
-Picture = Union[str, Path, BinaryIO, Image.Image, np.ndarray]
+Picture = Union[str, Path, BinaryIO, Image.Image, Array]
 
 # Pictures of more pixels than this are decoded, or at least kept, at a half, a quarter … of their size.
 MAX_KEPT = 16_000_000
@@ -164,7 +165,7 @@ def is_tensor(picture: object) -> bool:
     return type(picture).__module__.partition(".")[0] == "torch" and hasattr(picture, "detach")
 
 
-def tensor_array(tensor: Any) -> np.ndarray:
+def tensor_array(tensor: Any) -> Array:
     """A torch tensor as an array (…, H, W, C); which axis is that of channels, its shape says.
 
     Raises
@@ -182,21 +183,21 @@ def tensor_array(tensor: Any) -> np.ndarray:
     return pixels
 
 
-def channels_last(pixels: np.ndarray) -> np.ndarray:
+def channels_last(pixels: Array) -> Array:
     """(…, H, W, C) of an array whose channels come last, or first where only that can be."""
     if pixels.ndim in (3, 4) and pixels.shape[-1] not in _CHANNELS and pixels.shape[-3] in _CHANNELS:
         return np.moveaxis(pixels, -3, -1)
     return pixels
 
 
-def check_pixels(pixels: np.ndarray) -> None:
+def check_pixels(pixels: Array) -> None:
     """Refuse an array of another type than uint8."""
     if pixels.dtype != np.uint8:
         raise ImageError(f"an array of {pixels.dtype}, shape {pixels.shape}; pixels are uint8, 0 to 255 (for"
                          f" {_FLOATS})")
 
 
-def _from_array(pixels: np.ndarray) -> Image.Image:
+def _from_array(pixels: Array) -> Image.Image:
     check_pixels(pixels)
     given, pixels = pixels.shape, channels_last(pixels)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)):

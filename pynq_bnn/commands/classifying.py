@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..arrays import Array
 from ..classify.classifier import Classifier
 from ..classify.pictures import MAX_ROWS, result_picture
 from ..classify.result import BLANK, UNDECIDED, Result
@@ -58,7 +57,7 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
     paths, readable = _expand(arguments.paths), []
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit, trace=arguments.trace) as classifier:
 
-        def pictures() -> Iterator[np.ndarray]:
+        def pictures() -> Iterator[Array]:
             for path in progress(paths, "classify", least=10):
                 try:
                     pixels = classifier.prepare(path)

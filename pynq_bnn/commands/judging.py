@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
-
+from ..arrays import Array
 from ..classify.classifier import Classifier
 from ..classify.evaluate import evaluate as evaluate_classifier
 from ..classify.pictures import confusion_picture
@@ -59,7 +58,7 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _some_pictures(arguments: argparse.Namespace, classifier: Classifier) -> np.ndarray:
+def _some_pictures(arguments: argparse.Namespace, classifier: Classifier) -> Array:
     _, split = _dataset(arguments, classifier).evaluation_split()
     if not len(split):
         raise DataError(f"{arguments.data} holds no picture")

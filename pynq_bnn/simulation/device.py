@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ class SimulatedCore:
                  timing: MemoryTiming | None = None) -> None:
         self._handle: int | None = None
         self._library = _load(Path(library))
-        self._arrays: list[np.ndarray] = []
+        self._arrays: list[Array] = []
         if trace is not None and not self._library.bnn_sim_can_trace():
             raise BackendError(f"{library} cannot write a trace; build it with trace=True")
         self._handle = self._library.bnn_sim_create(seed % (1 << 64), None if trace is None else os.fsencode(trace))
@@ -142,7 +143,7 @@ class SimulatedCore:
             self.set_timing(timing)
         self.reset()
 
-    def add_memory(self, base: int, array: np.ndarray, *, readable: bool = True, writable: bool = False) -> None:
+    def add_memory(self, base: int, array: Array, *, readable: bool = True, writable: bool = False) -> None:
         """Let the core see ``array`` at the addresses from ``base`` on; it is read and written in place.
 
         Parameters
