@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..arrays import Array
+from ..pillow import Resampling
 
 # The longer side of the picture that ink is looked for in; larger ones are reduced by a whole factor.
 _WORK_SIDE = 480
@@ -59,7 +60,7 @@ def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     side = min(size) * 20 / 28
     cut = _with_even_strokes(Image.fromarray(np.round(ink.density[top:bottom, left:right] * 255).astype(np.uint8)))
     factor = side / max(cut.size)
-    cut = cut.resize(tuple(max(1, round(length * factor)) for length in cut.size), Image.LANCZOS)
+    cut = cut.resize(scaled(cut.size, factor), Resampling.LANCZOS)
     mass = np.asarray(cut, np.float64)
     mass *= 255 / max(mass.max(), 1)
     total = max(mass.sum(), 1)
@@ -67,6 +68,11 @@ def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
               round((size[1] - 1) / 2 - (mass.sum(1) @ np.arange(cut.height)) / total))
     canvas.paste(Image.fromarray(mass.round().astype(np.uint8)), corner)
     return canvas
+
+
+def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """``size`` times ``factor``, a pixel or more each way."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 # --- finding ink -------------------------------------------------------------------------------------------
@@ -156,7 +162,8 @@ def _surface(terms: Array, samples: Array, start: Array) -> Array:
 def _length(vectors: Array) -> Array:
     """Euclidean lengths of (…, 3) vectors."""
     red, green, blue = np.moveaxis(vectors, -1, 0)
-    return np.sqrt(red * red + green * green + blue * blue)
+    lengths: Array = np.sqrt(red * red + green * green + blue * blue)
+    return lengths
 
 
 def _terms(y: Array, x: Array) -> Array:
@@ -174,14 +181,16 @@ def _supported(mask: Array) -> Array:
     """``mask`` without pixels that have fewer than two neighbours in it."""
     padded = np.pad(mask, 1).astype(np.uint8)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
+    supported: Array = mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
+    return supported
 
 
 def _grown(mask: Array) -> Array:
     """``mask`` widened by a pixel to each side, corners included."""
     padded = np.pad(mask, 1)
     rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    grown: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return grown
 
 
 # --- what is not the sign ----------------------------------------------------------------------------------
@@ -204,7 +213,8 @@ def _level_lines(faint: Array) -> Array | None:
     if xs.min() >= _LINE_END * width or xs.max() < (1 - _LINE_END) * width:
         return None
     margin = int(np.ceil(_LINE_SLOPE * width))
-    best, shifts, rows = 0.0, np.zeros(0, int), np.zeros(0)
+    best, shifts = 0.0, np.zeros(0, int)
+    rows: Array = np.zeros(0)
     for slope in np.linspace(-_LINE_SLOPE, _LINE_SLOPE, 49):
         shift = margin - np.round(slope * np.arange(width)).astype(np.int64)
         counts = np.bincount(ys + shift[xs], minlength=height + 2 * margin)
@@ -223,7 +233,8 @@ def _level_lines(faint: Array) -> Array | None:
         return None
     near = (np.convolve(rows >= 0.25 * there, np.ones(3), "same") > 0) & (np.convolve(lines, np.ones(5), "same") > 0)
     near &= there > 0
-    return near[np.arange(height)[:, None] + shifts[None]]
+    bands: Array = near[np.arange(height)[:, None] + shifts[None]]
+    return bands
 
 
 def _without_bands(mask: Array, faint: Array, bands: Array) -> Array:
@@ -245,7 +256,8 @@ def _runs(mask: Array) -> Array:
     rows = np.arange(len(mask))[:, None]
     before = np.maximum.accumulate(np.where(mask, -1, rows), axis=0)
     behind = np.minimum.accumulate(np.where(mask, len(mask), rows)[::-1], axis=0)[::-1]
-    return behind - before - 1
+    runs: Array = behind - before - 1
+    return runs
 
 
 def _without_specks(mask: Array) -> Array:
@@ -270,7 +282,8 @@ def _without_specks(mask: Array) -> Array:
     if (~at_edge & (heights >= 0.12 * rows)).any():
         masses = np.where(at_edge, 0, masses)
     keep = np.concatenate([[False], masses >= max(3, 0.03 * masses.max())])
-    return mask & np.repeat(np.repeat(keep[labels], cell, 0), cell, 1)[:mask.shape[0], :mask.shape[1]]
+    kept: Array = mask & np.repeat(np.repeat(keep[labels], cell, 0), cell, 1)[:mask.shape[0], :mask.shape[1]]
+    return kept
 
 
 def _labelled(cells: Array) -> tuple[Array, int]:
@@ -298,7 +311,7 @@ def _labelled(cells: Array) -> tuple[Array, int]:
 def _with_even_strokes(cut: Image.Image) -> Image.Image:
     """``cut``, or where its strokes are thinner than handwriting of MNIST, the sign drawn with a wider pen."""
     factor = _FINE / max(cut.size)
-    fine = cut.resize(tuple(max(1, round(side * factor)) for side in cut.size), Image.BICUBIC)
+    fine = cut.resize(scaled(cut.size, factor), Resampling.BICUBIC)
     mask = np.asarray(fine) > 127
     width = stroke_width(mask)
     if width >= _THIN * _FINE:

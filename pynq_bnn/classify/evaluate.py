@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,8 @@ class Evaluation:
     missing: tuple[str, ...] = ()
 
 
-def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda batches: batches) -> Evaluation:
+def evaluate(classifier: Classifier, data: Dataset,
+             progress: Callable[[Sequence[int]], Iterable[int]] = lambda batches: batches) -> Evaluation:
     """Classify the data set's test split (else validation, else all) and count.
 
     Raises
@@ -63,7 +64,8 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
 
 def _in_top5(scores: Array, index: Array, labels: Array) -> Array:
     best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    return (best == labels[:, None]).any(axis=1) | (index == labels)
+    right: Array = (best == labels[:, None]).any(axis=1) | (index == labels)
+    return right
 
 
 def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> Array:
@@ -77,6 +79,6 @@ def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> Ar
     if unknown:
         raise DataError(f"the data set's class {unknown[0]!r} is none of the network's, or may be several:"
                         f" {', '.join(classes)}")
-    labels = np.zeros(len(data.classes), np.int64)
+    labels: Array = np.zeros(len(data.classes), np.int64)
     labels[present] = places
     return labels[split.labels]

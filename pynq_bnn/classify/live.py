@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, fields
 
@@ -51,7 +51,7 @@ class Pace:
 
 def live_results(source: Source | Frames, answer: Callable[[Array], Result],
                  box: Callable[[Array], tuple[int, int, int, int]],
-                 frames: int | None = None) -> Iterator[LiveResult]:
+                 frames: int | None = None) -> Generator[LiveResult, None, None]:
     """The answer for each frame of ``source``, which is opened at the first and closed behind the last.
 
     Parameters

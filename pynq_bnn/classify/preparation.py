@@ -48,7 +48,6 @@ class Preparation:
                                    f" or choose one of {FITS}")
             fit = "stretch"
         self.spec = spec if fit is None else replace(spec, fit=fit)
-        self._characters = self._old is not None and spec.shape == _GREY
 
     def one(self, picture: Picture) -> Array:
         """(H, W, C) uint8 of one picture."""
@@ -60,7 +59,7 @@ class Preparation:
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
         """The part of ``picture`` that its pixels are made of: (left, top, right, bottom)."""
-        if self._characters:
+        if self._old is not None and self.spec.shape == _GREY:
             return bnn_pynq_box(picture, self._old.keywords["characters"])
         return seen_box(picture, self.spec)
 

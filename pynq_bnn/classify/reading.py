@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..arrays import Array
 from ..errors import ImageError, first_line
+from ..pillow import Transpose
 
 Picture = Union[str, Path, BinaryIO, Image.Image, Array]
 
@@ -21,8 +22,8 @@ _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyEr
                    AssertionError, AttributeError, struct.error, MemoryError, ZeroDivisionError)
 # EXIF 2.3, tag 274: what to do to see the picture upright.
 _ORIENTATION_TAG = 274
-_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
-            6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
+_UPRIGHT = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
 # TIFF 6.0: bits of a sample, and the largest sample as the writer states it.
 _BITS_TAG, _LARGEST_TAGS = 258, (281, 341)
 _CHANNELS = (1, 3, 4)
@@ -174,7 +175,7 @@ def tensor_array(tensor: Any) -> Array:
         Both axes may be.
     """
     try:
-        pixels = tensor.detach().cpu().numpy()
+        pixels: Array = tensor.detach().cpu().numpy()
     except (TypeError, RuntimeError, AttributeError) as error:
         raise ImageError(f"a tensor that NumPy cannot take ({first_line(error)}); give x.to(torch.uint8)") from None
     if pixels.ndim in (3, 4) and pixels.shape[-3] in _CHANNELS and pixels.shape[-1] in _CHANNELS:
