@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def show(arguments: argparse.Namespace) -> int:
         rows = answers[start:start + MAX_ROWS]
         picture = result_picture(rows, [path.name for path, _ in rows])
         place = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
-        write_atomically(place, lambda partial, picture=picture: picture.save(partial, format="PNG"))
+        write_atomically(place, partial(picture.save, format="PNG"))
         print(f"wrote {place}")
     return 2 if failed else 0
 

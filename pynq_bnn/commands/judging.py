@@ -9,7 +9,7 @@ from ..arrays import Array
 from ..classify.classifier import Classifier
 from ..classify.evaluate import evaluate as evaluate_classifier
 from ..classify.pictures import confusion_picture
-from ..data.datasets import load_dataset
+from ..data.datasets import Dataset, load_dataset
 from ..errors import DataError
 from ..files import write_atomically
 from ..progress import progress
@@ -39,7 +39,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(arguments: argparse.Namespace, classifier: Classifier):
+def _dataset(arguments: argparse.Namespace, classifier: Classifier) -> Dataset:
     return load_dataset(arguments.data, classifier.network.input, parts="test",
                         progress=lambda paths: progress(paths, "read", least=100), prepare=classifier.prepare)
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..data.datasets import Dataset, load_dataset
@@ -48,14 +49,19 @@ def _pictures(content: Study, fits: dict[str, str], arguments: argparse.Namespac
     ``check`` gets the classes of a row's pictures before they are read.
     """
     input_spec = needs_train_extra(".train.checkpoint").input_spec
-    sharing: dict[tuple, list[Row]] = {}
+    sharing: dict[tuple[tuple[int, int, int], str], list[Row]] = {}
     for row in content.rows:
         sharing.setdefault((row.topology.input_shape, fits[row.name]), []).append(row)
-    pictures = {}
+    pictures: dict[str, Dataset] = {}
     for (_, fit), rows in sharing.items():
         names = [row.name for row in rows]
         data = load_dataset(arguments.data, input_spec(rows[0].topology, fit),
                             progress=lambda paths: progress(paths, "read", least=100),
-                            check=lambda classes, names=names: check(content, dict.fromkeys(names, classes)))
+                            check=partial(_check_rows, check, content, names))
         pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)
     return pictures
+
+
+def _check_rows(check: Callable[[Study, dict[str, tuple[str, ...]]], None], content: Study, names: list[str],
+                classes: tuple[str, ...]) -> None:
+    check(content, dict.fromkeys(names, classes))

@@ -185,7 +185,7 @@ class SimulatedCore:
             When a value is out of range.
         """
         values = {field.name: getattr(timing, field.name) for field in fields(timing)}
-        whole = [values[name] for name, kind in _Timing._fields_ if kind is c_uint32]
+        whole = [values[name] for name, kind, *_ in _Timing._fields_ if kind is c_uint32]
         if not all(0 <= value < 1 << 31 for value in whole) or self._call("set_timing", byref(_Timing(**values))):
             raise BackendError(f"{timing} does not fit; latency and outstanding bursts from 1, rate above 0 and up to "
                                f"1, probabilities from 0 and below 1")
@@ -268,7 +268,7 @@ class SimulatedCore:
     @property
     def cycles(self) -> int:
         """Cycles since the simulator was made, those in reset included."""
-        return self._call("cycles")
+        return int(self._call("cycles"))
 
     @property
     def violation(self) -> str | None:
@@ -281,7 +281,7 @@ class SimulatedCore:
         """What the memory has taken and given since the simulator was made."""
         counts = _Counts()
         self._call("get_counts", byref(counts))
-        return Traffic(*(int(getattr(counts, name)) for name, _ in _Counts._fields_))
+        return Traffic(*(int(getattr(counts, name)) for name, *_ in _Counts._fields_))
 
     def flush(self) -> None:
         """Write what the trace holds so far to its file."""
