@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Protocol, TypeGuard, TypeVar, Union
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,20 @@ from ..arrays import Array
 from ..errors import ImageError, first_line
 from ..pillow import Transpose
 
-Picture = Union[str, Path, BinaryIO, Image.Image, Array]
+
+class Tensor(Protocol):
+    """A torch tensor, as far as it is looked at; torch is not imported."""
+
+    def detach(self) -> Any: ...
+
+    def cpu(self) -> Any: ...
+
+
+# What is one picture by its type, and what may be many: the number of dimensions says which.
+OnePicture = Union[str, Path, BinaryIO, Image.Image]
+Picture = Union[OnePicture, Array, Tensor]
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
+Several = Union[list[AnyPicture], tuple[AnyPicture, ...]]
 
 # Pictures of more pixels than this are decoded, or at least kept, at a half, a quarter … of their size.
 MAX_KEPT = 16_000_000
@@ -54,11 +67,15 @@ def read_picture(picture: Picture, background: int = 255) -> Image.Image:
         return _normalize(picture, background, "the PIL image")
     if isinstance(picture, (str, Path)):
         return _from_path(Path(picture), background)
-    if all(hasattr(picture, name) for name in ("read", "seek", "tell")):
+    if _is_stream(picture):
         return _from_file(picture, background, _printable(str(getattr(picture, "name", "the stream"))))
     hint = "; for the bytes of a file: io.BytesIO(data)" if isinstance(picture, (bytes, bytearray, memoryview)) else ""
     raise ImageError(f"a picture is a path, a binary stream, a PIL image or a uint8 array, not"
                      f" {type(picture).__name__}{hint}")
+
+
+def _is_stream(picture: object) -> TypeGuard[BinaryIO]:
+    return all(hasattr(picture, name) for name in ("read", "seek", "tell"))
 
 
 def _from_path(path: Path, background: int) -> Image.Image:
@@ -161,7 +178,7 @@ def _stated_largest(image: Image.Image) -> float | None:
 
 # --- arrays --------------------------------------------------------------------------------------------------
 
-def is_tensor(picture: object) -> bool:
+def is_tensor(picture: object) -> TypeGuard[Tensor]:
     """Whether it is a torch tensor, without importing torch."""
     return type(picture).__module__.partition(".")[0] == "torch" and hasattr(picture, "detach")
 
