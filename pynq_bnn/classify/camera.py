@@ -12,9 +12,9 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -27,6 +27,9 @@ from ..files import is_dir, is_file
 from .devices import CameraDevice, camera_devices, device_index, gives_pictures
 from .opencv import URL, import_opencv, open_capture, read_frame
 from .preprocess import read_picture
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class Frames(ABC):
     rate = 0.0
     skipped = 0
 
-    def __iter__(self) -> Iterator[Array]:
+    def __iter__(self) -> Self:
         return self
 
     @abstractmethod
@@ -63,7 +66,7 @@ class Frames(ABC):
     def close(self) -> None:  # noqa: B027 - pictures hold nothing
         """Give the camera or file back."""
 
-    def __enter__(self) -> Frames:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
