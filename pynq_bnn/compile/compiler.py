@@ -142,7 +142,7 @@ def with_golden(network: Network, model: BinaryChain) -> Network:
 def torch_scores(model: BinaryChain, spec: InputSpec, pixels: Array) -> Array:
     """(N, K) int32 scores of the torch model in float32, contiguous on the CPU."""
     q = torch.from_numpy(spec.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
-    model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch lacks its type
+    model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # unknown to torch's types
     for block in model.blocks:
         q = block(q)
     scores: Array = model.head.accumulate(q).numpy().astype(np.int32)

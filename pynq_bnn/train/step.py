@@ -108,7 +108,7 @@ def distillation_loss(logits: Tensor, target: Tensor, temperature: float) -> Ten
 
 def on_device(model: Model, device: torch.device) -> Model:
     """The model moved to ``device``, its maps with channels as the fastest index."""
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch lacks its type
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # unknown to torch's types
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
