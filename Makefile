@@ -11,7 +11,7 @@ PIP  := -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
-	@echo "make lint      ruff and Verilator -Wall alone"
+	@echo "make lint      ruff, mypy --strict and Verilator -Wall alone"
 	@echo "make clean     remove what the other targets made"
 	@echo "variables: PYTHON=python3.11, PHOTOS=my/pictures"
 
@@ -38,6 +38,7 @@ pynq-tests: $(PYNQ)/ready
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py
+	$(TEST)/bin/mypy
 	$(MAKE) -C hw lint PYTHON=../$(TEST)/bin/python
 
 test-env: $(TEST)/ready
@@ -58,5 +59,5 @@ $(PYNQ)/ready: setup.py pynq_bnn/version.py
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(PYNQ) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) $(TEST) $(PYNQ) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

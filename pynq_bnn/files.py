@@ -30,7 +30,7 @@ def is_dir(path: Path) -> bool:
         return False
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a neighbour of ``path``, flush it to the disk, then rename it.
 
     Raises

@@ -20,7 +20,8 @@ def progress(items: Iterable[T], what: str, total: int | None = None, least: int
         from tqdm import tqdm
     except ImportError:
         return _count(items, what, total)
-    return tqdm(items, desc=what, total=total, leave=False)
+    bar: Iterable[T] = tqdm(items, desc=what, total=total, leave=False)
+    return bar
 
 
 def _count(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:

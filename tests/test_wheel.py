@@ -78,6 +78,7 @@ def test_the_wheel_holds_the_package_the_networks_and_what_the_simulator_is_buil
     expected |= {path.relative_to(source).as_posix() for path in source.glob("pynq_bnn/**/*.bnn")}
     expected |= {f"pynq_bnn/hw/{path.parent.name}/{path.name}" for folder in ("rtl", "sim")
                  for path in (source / "hw" / folder).iterdir()}
+    expected.add("pynq_bnn/py.typed")  # the types in it are for others too
     found = names(wheel)
     assert expected <= found
     assert "pynq_bnn/notebooks/photos/cat.jpg" in found

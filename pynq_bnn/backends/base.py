@@ -8,13 +8,16 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ..errors import BackendError
 from ..network import LayerNode, Network
 from ..network.graph import PICTURE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -214,7 +217,7 @@ class Backend(ABC):
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Free what the backend holds."""
 
-    def __enter__(self) -> Backend:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

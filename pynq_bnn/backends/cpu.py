@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from ..arrays import Array
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
 from ..network.graph import PICTURE, Part
 from ..network.handlers import Handlers
@@ -27,7 +28,7 @@ _CHUNK_IMAGES = 512
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, 1, -1).astype(np.float32)
 
 # A part of a node, the (fan-in, out) matrix of its weights and (n, H, W, C) float32 to (n, H', W', out) float32 sums.
-_Sums = Callable[[Part, np.ndarray, np.ndarray], np.ndarray]
+_Sums = Callable[[Part, Array, Array], Array]
 _SUMS: Handlers[_Sums] = Handlers("sums of the NumPy engine", LAYER_KINDS + TERM_KINDS)
 
 
@@ -41,7 +42,7 @@ class CpuBackend(Backend):
         codes = network.input.codes.astype(np.float32)
         self._layers = [_Layer(node, codes) for node in network.nodes]
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def scores(self, pixels: Array) -> Array:
         self.check_pixels(pixels)
         began = time.perf_counter()
         chunks = []
@@ -51,14 +52,14 @@ class CpuBackend(Backend):
         self.last_time = BackendTime(compute=time.perf_counter() - began)
         return np.concatenate(chunks)
 
-    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def states(self, pixels: Array) -> Iterator[Array]:
         self.check_pixels(pixels)
         return self._run(pixels)
 
-    def _run(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def _run(self, pixels: Array) -> Iterator[Array]:
         return run_nodes(self.network, pixels, self._step)
 
-    def _step(self, node: LayerNode, maps: list[np.ndarray]) -> np.ndarray:
+    def _step(self, node: LayerNode, maps: list[Array]) -> Array:
         return self._layers[node.index](maps)
 
 
@@ -68,7 +69,7 @@ class _Layer:
     codes : (256,) float32, of pixel values.
     """
 
-    def __init__(self, node: LayerNode, codes: np.ndarray) -> None:
+    def __init__(self, node: LayerNode, codes: Array) -> None:
         parts = (node.main, *node.terms)
         self.sums = [partial(_SUMS[part.layer], part, _matrix(part)) for part in parts]
         self.spreads = [partial(_spread_codes, codes) if part.source == PICTURE else
@@ -80,31 +81,31 @@ class _Layer:
         values = node.sums[0] * node.sums[1] * max(part.fan_in for part in parts)
         self.images = max(1, _BLOCK_VALUES // values)
 
-    def __call__(self, maps: list[np.ndarray]) -> np.ndarray:
+    def __call__(self, maps: list[Array]) -> Array:
         if len(maps[0]) <= self.images:
             return self._block(maps)
         return np.concatenate([self._block([state[start:start + self.images] for state in maps])
                                for start in range(0, len(maps[0]), self.images)])
 
-    def _block(self, maps: list[np.ndarray]) -> np.ndarray:
+    def _block(self, maps: list[Array]) -> Array:
         acc = self.sums[0](self.spreads[0](maps[0]))
         for sums, spread, state in zip(self.sums[1:], self.spreads[1:], maps[1:]):
             acc += sums(spread(state))
-        if self.thresholds is None:
+        if self.thresholds is None or self.invert is None:
             return acc[:, 0, 0].astype(np.int32)
-        bits = acc >= self.thresholds if self.shortcut is None else self._chosen(acc, maps[-1])
+        bits = acc >= self.thresholds if self.shortcut is None else self._chosen(acc, self.thresholds, maps[-1])
         if self.pool > 1:
             bits = _pool(bits, self.pool, self.shape)
         bits ^= self.invert
         return np.packbits(bits, axis=-1, bitorder="little")
 
-    def _chosen(self, acc: np.ndarray, shortcut: np.ndarray) -> np.ndarray:
+    def _chosen(self, acc: Array, thresholds: Array, shortcut: Array) -> Array:
         """acc ≥ the threshold that the shortcut's bit chooses."""
         x = np.unpackbits(shortcut, axis=-1, bitorder="little", count=self.shape[2]).view(bool)
-        return np.where(x, acc >= self.thresholds[1], acc >= self.thresholds[0])
+        return np.where(x, acc >= thresholds[1], acc >= thresholds[0])
 
 
-def _matrix(part: Part) -> np.ndarray:
+def _matrix(part: Part) -> Array:
     """(fan-in, out) float32 of ±1."""
     rows = part.layer.weights.reshape(part.layer.outputs, -1)
     matrix = np.empty((part.fan_in, part.layer.outputs), np.float32)
@@ -113,12 +114,12 @@ def _matrix(part: Part) -> np.ndarray:
     return matrix
 
 
-def _spread_codes(codes: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def _spread_codes(codes: Array, pixels: Array) -> Array:
     """Pixels to float32 codes."""
     return codes[pixels]
 
 
-def _spread_bits(channels: int, packed: np.ndarray) -> np.ndarray:
+def _spread_bits(channels: int, packed: Array) -> Array:
     """(…, C) float32 of ±1 from (…, ceil(C/8)) packed bits."""
     signs = _SIGNS[packed].reshape(*packed.shape[:-1], 8 * packed.shape[-1])
     return signs[..., :channels]
@@ -127,12 +128,12 @@ def _spread_bits(channels: int, packed: np.ndarray) -> np.ndarray:
 # --- sums ------------------------------------------------------------------------------------------------
 
 @_SUMS.for_(BinFc, Scores, FcTerm)
-def _dense_sums(part: Part, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _dense_sums(part: Part, matrix: Array, x: Array) -> Array:
     return (x.reshape(len(x), part.fan_in) @ matrix).reshape(len(x), *part.sums)
 
 
 @_SUMS.for_(FpConv, BinConv, ConvTerm)
-def _conv_sums(part: Part, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _conv_sums(part: Part, matrix: Array, x: Array) -> Array:
     layer, (height, width, _) = part.layer, part.sums
     n, h, w, c = x.shape
     if layer.padding:
@@ -143,16 +144,16 @@ def _conv_sums(part: Part, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
         x = x.copy()
     # (n, height, width, kernel, kernel·c): a window's row is one run of memory.
     sn, sy, sx, sc = x.strides
-    windows = np.ndarray((n, height, width, layer.kernel, layer.kernel * c), np.float32, x, 0,
-                         (sn, layer.stride * sy, layer.stride * sx, sy, sc))
+    windows: Array = np.ndarray((n, height, width, layer.kernel, layer.kernel * c), np.float32, x, 0,
+                                (sn, layer.stride * sy, layer.stride * sx, sy, sc))
     return (windows.reshape(n * height * width, part.fan_in) @ matrix).reshape(n, *part.sums)
 
 
-def _pool(bits: np.ndarray, pool: int, shape: tuple[int, int, int]) -> np.ndarray:
+def _pool(bits: Array, pool: int, shape: tuple[int, int, int]) -> Array:
     """OR over pool × pool windows of (N, H, W, C) bits; odd sizes are floored."""
     bits = bits[:, :shape[0] * pool, :shape[1] * pool]
     parts = [bits[:, y::pool, x::pool] for y in range(pool) for x in range(pool)]
-    result = parts[0] | parts[1]
+    result: Array = parts[0] | parts[1]
     for part in parts[2:]:
         result |= part
     return result

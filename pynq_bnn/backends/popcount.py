@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from ..arrays import Array
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
 from ..network.graph import Part
 from ..network.handlers import Handlers
@@ -20,16 +21,18 @@ from .base import Backend, BackendTime, run_nodes
 
 _BLOCK_WORDS = 1 << 20
 # An image's map, (H, W, C) values, to the inputs of every window and which of them count; see _conv_windows.
-_Windows = Callable[[Part, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_Windows = Callable[[Part, Array], tuple[Array, Array]]
 _WINDOWS: Handlers[_Windows] = Handlers("windows of the popcount engine", LAYER_KINDS + TERM_KINDS)
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
 
 
-def popcount(words: np.ndarray) -> np.ndarray:
+def popcount(words: Array) -> Array:
     """Ones in each uint64 word, uint8."""
     if hasattr(np, "bitwise_count"):  # NumPy 2
-        return np.bitwise_count(words)
-    return _BYTE_COUNTS[words.view(np.uint8).reshape(*words.shape, 8)].sum(-1, dtype=np.uint8)
+        counts: Array = np.bitwise_count(words)
+    else:
+        counts = _BYTE_COUNTS[words.view(np.uint8).reshape(*words.shape, 8)].sum(-1, dtype=np.uint8)
+    return counts
 
 
 class PopcountBackend(Backend):
@@ -42,13 +45,13 @@ class PopcountBackend(Backend):
         self._rows = [[_words(part.layer.weights.reshape(part.layer.outputs, -1)) for part in (node.main, *node.terms)]
                       for node in network.nodes]
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def scores(self, pixels: Array) -> Array:
         began = time.perf_counter()
         *_, scores = self.states(pixels)
         self.last_time = BackendTime(compute=time.perf_counter() - began)
         return scores
 
-    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def states(self, pixels: Array) -> Iterator[Array]:
         self.check_pixels(pixels)
         encoding = self.network.input.encoding
         values = encoding.encode(pixels)
@@ -56,7 +59,7 @@ class PopcountBackend(Backend):
         for node, state in zip(self.network.nodes, run_nodes(self.network, picture, self._step)):
             yield state if isinstance(node.layer, Scores) else np.packbits(state, axis=-1, bitorder="little")
 
-    def _step(self, node: LayerNode, maps: list[np.ndarray]) -> np.ndarray:
+    def _step(self, node: LayerNode, maps: list[Array]) -> Array:
         """(N, H, W, C) values of each map that is read to (N, H, W, out) bits, or to scores."""
         acc = np.zeros((len(maps[0]), *node.sums), np.int32)
         for part, rows, state in zip((node.main, *node.terms), self._rows[node.index], maps):
@@ -75,13 +78,13 @@ class PopcountBackend(Backend):
 
 
 @_WINDOWS.for_(BinFc, Scores, FcTerm)
-def _dense_windows(part: Part, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _dense_windows(part: Part, state: Array) -> tuple[Array, Array]:
     flat = state.reshape(1, 1, -1)
     return flat, np.ones_like(flat, np.uint8)
 
 
 @_WINDOWS.for_(FpConv, BinConv, ConvTerm)
-def _conv_windows(part: Part, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _conv_windows(part: Part, state: Array) -> tuple[Array, Array]:
     """(H', W', fan-in) inputs of every window and which of them count (all but taps padded with nothing)."""
     layer, (h, w, _) = part.layer, part.sums
     side = (layer.padding, layer.padding)
@@ -96,7 +99,7 @@ def _conv_windows(part: Part, state: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return gathered[0], gathered[1]
 
 
-def _words(bits: np.ndarray) -> np.ndarray:
+def _words(bits: Array) -> Array:
     """(…, ceil(n/64)) uint64 of (…, n) bits; the rest of the last word is 0."""
     packed = np.packbits(bits, axis=-1, bitorder="little")
     words = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 64) * 8), np.uint8)
@@ -104,7 +107,7 @@ def _words(bits: np.ndarray) -> np.ndarray:
     return words.view(np.uint64)
 
 
-def _matches(inputs: np.ndarray, rows: np.ndarray, combine) -> np.ndarray:
+def _matches(inputs: Array, rows: Array, combine: Callable[[Array, Array], Array]) -> Array:
     """(M, out) sums of popcounts of ``combine(input words, weight words)``."""
     result = np.empty((len(inputs), len(rows)), np.int64)
     step = max(1, _BLOCK_WORDS // rows.size)
@@ -114,7 +117,7 @@ def _matches(inputs: np.ndarray, rows: np.ndarray, combine) -> np.ndarray:
     return result
 
 
-def _xnor_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _xnor_sums(windows: Array, valid: Array, rows: Array) -> Array:
     """dot = valid − 2·popcount(XOR over the valid inputs)."""
     shape = windows.shape[:2]
     inputs, mask = (_words(a).reshape(-1, rows.shape[1]) for a in (windows, valid))
@@ -122,10 +125,11 @@ def _xnor_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray) -> np.n
     words = rows.shape[1]
     differ = _matches(pairs, rows, lambda x, w: (x[..., :words] ^ w) & x[..., words:])
     count = popcount(mask).sum(-1, dtype=np.int64)[:, None]
-    return (count - 2 * differ).reshape(*shape, -1)
+    dot: Array = count - 2 * differ
+    return dot.reshape(*shape, -1)
 
 
-def _plane_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed: bool) -> np.ndarray:
+def _plane_sums(windows: Array, valid: Array, rows: Array, signed: bool) -> Array:
     """Σ ±q from the bit planes of q, the most significant first; the sign bit of int8 counts −1."""
     shape = windows.shape[:2]
     acc = np.zeros((shape[0] * shape[1], len(rows)), np.int64)
@@ -136,7 +140,8 @@ def _plane_sums(windows: np.ndarray, valid: np.ndarray, rows: np.ndarray, signed
     return acc.reshape(*shape, -1)
 
 
-def _or_pool(bits: np.ndarray, pool: int) -> np.ndarray:
+def _or_pool(bits: Array, pool: int) -> Array:
     n, h, w, c = bits.shape
     h, w = h // pool, w // pool
-    return bits[:, :h * pool, :w * pool].reshape(n, h, pool, w, pool, c).max(axis=(2, 4))
+    pooled: Array = bits[:, :h * pool, :w * pool].reshape(n, h, pool, w, pool, c).max(axis=(2, 4))
+    return pooled

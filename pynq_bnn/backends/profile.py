@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ..arrays import Array
 from ..program.batch import Counters
 from ..program.config import Config
 from ..program.predict import batch_cost
@@ -28,13 +27,13 @@ class LayerProfile:
     layer: int
     kind: str
     macs: int
-    states: np.ndarray
+    states: Array
     predicted: float
     counters: Counters | None
     utilization: float
 
 
-def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
+def profile_layers(backend: Backend, pixels: Array) -> list[LayerProfile]:
     """Run each layer as a program of its own.
 
     Parameters
@@ -48,8 +47,8 @@ def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
     BackendError
         ``pixels`` do not fit, or the network does not fit the accelerator.
     """
-    network, counted = backend.network, isinstance(backend, OverlayBackend)
-    config = backend.config if counted else Config()
+    network, counting = backend.network, backend if isinstance(backend, OverlayBackend) else None
+    config = Config() if counting is None else counting.config
     plan = schedule(network, config, len(pixels), cuts=tuple(range(len(network.layers) - 1)))
     profiles: list[LayerProfile] = []
     seen = 0
@@ -57,9 +56,9 @@ def profile_layers(backend: Backend, pixels: np.ndarray) -> list[LayerProfile]:
         words = program.in_words, program.out_words
         predicted = batch_cost(program.stages, program.layout, config, len(pixels), words).cycles
         counters = None
-        if counted and len(backend.last_counters) > seen:
-            first, *rest = backend.last_counters[seen:]
-            counters, seen = sum(rest, first), len(backend.last_counters)
+        if counting is not None and len(counting.last_counters) > seen:
+            first, *rest = counting.last_counters[seen:]
+            counters, seen = sum(rest, first), len(counting.last_counters)
         work = sum(stage.work for stage in program.stages) * len(pixels)
         cycles = counters.cycles if counters else predicted
         node = network.nodes[number]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError, first_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Buffer:
@@ -28,9 +32,9 @@ class Buffer:
     def __init__(self, memory: Any) -> None:
         self.memory = memory
         self.address = int(memory.device_address)
-        self.words = memory.view(np.ndarray)  # slices of pynq's own class cost ten times as much
+        self.words: Array = memory.view(np.ndarray)  # slices of pynq's own class cost ten times as much
 
-    def rows(self, count: int, words: int) -> np.ndarray:
+    def rows(self, count: int, words: int) -> Array:
         """The first ``count`` rows of ``words``, (count, words) uint64."""
         return self.words[:count * words].reshape(count, words)
 
@@ -97,7 +101,7 @@ class Buffers:
         """Give all back; may be called twice."""
         self.free(list(self._held))
 
-    def __enter__(self) -> Buffers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -28,7 +28,8 @@ class WallClock:
 
 def device_clock(device: Any) -> Clock:
     """The clock that the device brings (a simulated one has its own), else that of the computer."""
-    return getattr(device, "driver_clock", None) or WallClock()
+    clock: Clock = getattr(device, "driver_clock", None) or WallClock()
+    return clock
 
 
 class FabricClock:
@@ -44,9 +45,10 @@ class FabricClock:
 
     def setting(self) -> int:
         """The register of source and divisors; one read."""
-        return self._registers.read(PYNQ_Z.fclk0)
+        register: int = self._registers.read(PYNQ_Z.fclk0)
+        return register
 
     def mhz(self, setting: int) -> float:
         """The clock by ``setting``."""
-        multiplier = self._registers.read(PYNQ_Z.plls[setting >> 4 & 3]) >> 12 & 0x7F
+        multiplier: int = self._registers.read(PYNQ_Z.plls[setting >> 4 & 3]) >> 12 & 0x7F
         return PYNQ_Z.oscillator_mhz * multiplier / max(1, (setting >> 8 & 0x3F) * (setting >> 20 & 0x3F))

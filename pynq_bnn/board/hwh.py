@@ -183,7 +183,7 @@ def read_hwh(path: Path) -> Handoff:
     module = next((m for m in root.iter("MODULE") if m.get("VLNV") == VLNV), None)
     if module is None:
         raise BackendError(f"{path} describes no accelerator {VLNV}; take the .bit and .hwh of pynq-bnn")
-    return parse_parameters({p.get("NAME"): p.get("VALUE") or "" for p in module.iter("PARAMETER")}, path)
+    return parse_parameters({p.get("NAME") or "": p.get("VALUE") or "" for p in module.iter("PARAMETER")}, path)
 
 
 def parse_parameters(values: Mapping[str, str], origin: object) -> Handoff:

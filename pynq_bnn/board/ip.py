@@ -17,7 +17,8 @@ class BnnIp(DefaultIP):
 
     def read(self, offset: int = 0) -> int:
         """The register at byte ``offset`` (uint32)."""
-        return self.mmio.read(offset)
+        value: int = self.mmio.read(offset)
+        return value
 
     def write(self, offset: int, value: int) -> None:
         """Write ``value`` (uint32) to the register at byte ``offset``."""

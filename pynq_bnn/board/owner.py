@@ -76,9 +76,12 @@ class ProcessLock:
         return " ".join([boot, *map(str, download_mark(self._device))])
 
     def _write(self, note: str) -> None:
+        file = self._file
+        if file is None:
+            return
         with contextlib.suppress(OSError):  # a full /run takes away the word for others, not the lock
-            os.ftruncate(self._file.fileno(), 0)
-            os.pwrite(self._file.fileno(), f"{self._pid}\n{note}\n".encode(), 0)
+            os.ftruncate(file.fileno(), 0)
+            os.pwrite(file.fileno(), f"{self._pid}\n{note}\n".encode(), 0)
 
     def release(self, clean: bool = True) -> None:
         """Let others have it; may be called twice.

@@ -12,20 +12,24 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.folders import is_picture_name, picture_paths
 from ..errors import CameraError, DataError, ImageError, first_line
 from ..files import is_dir, is_file
 from .devices import CameraDevice, camera_devices, device_index, gives_pictures
 from .opencv import URL, import_opencv, open_capture, read_frame
 from .preprocess import read_picture
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +56,17 @@ class Frames(ABC):
     rate = 0.0
     skipped = 0
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Self:
         return self
 
     @abstractmethod
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Array:
         """The next frame."""
 
     def close(self) -> None:  # noqa: B027 - pictures hold nothing
         """Give the camera or file back."""
 
-    def __enter__(self) -> Frames:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -197,7 +201,7 @@ class _Pictures(Frames):
         self.name = name
         self._paths, self._count = iter(paths), len(paths)
 
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Array:
         for path in self._paths:
             try:
                 return np.asarray(read_picture(path).convert("RGB"))
@@ -227,7 +231,7 @@ class _Video(Frames):
         self.rate = float(rate) if 0 < rate < 1000 else 0.0  # files may say anything
         self._any = False
 
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Array:
         frame = read_frame(self._capture) if self._capture is not None else None
         if frame is None:
             self.close()
@@ -266,7 +270,7 @@ class _Camera(Frames):
             raise CameraError(f"{name} cannot be opened; {cameras_here()}. Plug one in, give another number, or end "
                               f"the program that uses it")
         self._changed, self._stop = threading.Condition(), threading.Event()
-        self._frame: np.ndarray | None = None
+        self._frame: Array | None = None
         self._error: Exception | None = None
         self._gone = False
         self._thread = threading.Thread(target=self._watch, args=(capture,), name=name, daemon=True)
@@ -297,7 +301,7 @@ class _Camera(Frames):
             if capture is not None:
                 capture.release()
 
-    def _tell(self, frame: np.ndarray | None) -> None:
+    def _tell(self, frame: Array | None) -> None:
         with self._changed:
             self._frame = self._frame if frame is None else frame
             self._changed.notify_all()
@@ -312,7 +316,7 @@ class _Camera(Frames):
             self._stop.wait(_REOPEN_PAUSE)
         return None
 
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Array:
         if self._stop.is_set():
             raise StopIteration
         with self._changed:

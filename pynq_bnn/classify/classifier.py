@@ -6,14 +6,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, overload
 
 import numpy as np
 
+from ..arrays import Array
 from ..backends import create_backend
 from ..backends.base import Backend, Stopwatch
 from ..errors import NetworkError
@@ -21,12 +22,15 @@ from ..files import file_state
 from ..network import Network
 from ..zoo import find_network
 from .camera import Frames, Source
-from .live import live_results
+from .live import LiveResult, live_results
 from .preparation import Preparation
 from .preprocess import Picture
-from .reading import channels_last, is_tensor, tensor_array
+from .reading import AnyPicture, OnePicture, Several, Tensor, channels_last, is_tensor, tensor_array
 from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Pictures are made ready in groups, one while the backend computes another; those that are ready come in larger ones.
 GROUP, READY_GROUP = 64, 1024
@@ -72,7 +76,16 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         return self.network.output.classes
 
-    def classify(self, image: Union[Picture, Sequence[Picture]]) -> Union[Result, list[Result], BatchResult]:
+    @overload
+    def classify(self, image: OnePicture) -> Result: ...
+
+    @overload
+    def classify(self, image: Several[AnyPicture]) -> list[Result]: ...
+
+    @overload
+    def classify(self, image: Array | Tensor) -> Result | BatchResult: ...
+
+    def classify(self, image: Picture | list[Any] | tuple[Any, ...]) -> Result | list[Result] | BatchResult:
         """Classify one picture, a list of them, or an array of many.
 
         Parameters
@@ -102,7 +115,14 @@ class Classifier:
             return list(self.stream(image))
         return self._answer(image)
 
-    def stream(self, source: Union[Source, Frames, Iterable[Picture]], frames: int | None = None) -> Iterator[Result]:
+    @overload
+    def stream(self, source: Source | Frames, frames: int | None = None) -> Generator[LiveResult, None, None]: ...
+
+    @overload
+    def stream(self, source: Iterable[Picture], frames: int | None = None) -> Generator[Result, None, None]: ...
+
+    def stream(self, source: Source | Frames | Iterable[Picture],
+               frames: int | None = None) -> Generator[Result, None, None]:
         """Classify pictures as they come: those of a camera, a video or a folder, or of any iterable.
 
         Of a camera every answer is that for its newest frame. Closing the iterator, or leaving its loop, gives camera
@@ -143,7 +163,7 @@ class Classifier:
     def _results(self, pictures: Iterable[Picture]) -> Generator[Result, None, None]:
         rest = iter(pictures)
 
-        def groups() -> Iterator[np.ndarray]:
+        def groups() -> Iterator[Array]:
             while group := [self._preparation.one(picture) for picture in islice(rest, GROUP)]:
                 yield np.stack(group)
 
@@ -151,13 +171,13 @@ class Classifier:
             for batch in batches:
                 yield from single_results(self.network.output, batch.sums, batch.pixels, batch.blank)
 
-    def _batches(self, pieces: Iterable[np.ndarray]) -> Generator[_Batch, None, None]:
+    def _batches(self, pieces: Iterable[Array]) -> Generator[_Batch, None, None]:
         """The outcome of each of ``pieces`` that is not empty; the one way to the backend."""
         backend = self._require_open()
         began, preparing, images = time.perf_counter(), Stopwatch(), 0
-        waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
+        waiting: deque[tuple[Array, Array]] = deque()
 
-        def ready() -> Iterator[np.ndarray]:
+        def ready() -> Iterator[Array]:
             for pixels in pieces:
                 if len(pixels):
                     waiting.append((pixels, self._preparation.blank(pixels)))
@@ -170,7 +190,7 @@ class Classifier:
         last, wall = backend.last_time, time.perf_counter() - began
         self.timing = Timing(images, preparing.seconds, last.transfer, last.compute, wall)
 
-    def classify_arrays(self, arrays: Iterable[np.ndarray]) -> BatchResult:
+    def classify_arrays(self, arrays: Iterable[Array]) -> BatchResult:
         """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
 
         Parameters
@@ -189,11 +209,12 @@ class Classifier:
                 blank.append(batch.blank)
         return batch_result(self.network.output, np.concatenate(sums), np.concatenate(blank))
 
-    def _classify_array(self, pictures: np.ndarray) -> BatchResult:
+
+    def _classify_array(self, pictures: Array) -> BatchResult:
         step = READY_GROUP if channels_last(pictures).shape[1:] == self.network.input.shape else GROUP
         return self.classify_arrays(pictures[start:start + step] for start in range(0, max(1, len(pictures)), step))
 
-    def prepare(self, picture: Picture) -> np.ndarray:
+    def prepare(self, picture: Picture) -> Array:
         """The (H, W, C) uint8 pixels that the network sees of ``picture``."""
         return self._preparation.one(picture)
 
@@ -201,7 +222,7 @@ class Classifier:
         """The part of ``picture`` that :meth:`prepare` makes its pixels of: (left, top, right, bottom) in pixels."""
         return self._preparation.box(picture)
 
-    def verify(self, images: int = 8, pixels: np.ndarray | None = None) -> VerifyReport:
+    def verify(self, images: int = 8, pixels: Array | None = None) -> VerifyReport:
         """Check the backend: the golden image first, then every layer's map against an independent engine.
 
         Parameters
@@ -221,11 +242,11 @@ class Classifier:
 
     def close(self) -> None:
         """Free the backend; the classifier cannot be used after it."""
-        backend, self.backend = self.backend, None
+        backend, self.backend = self.backend, None  # type: ignore[assignment]  # see _require_open
         if backend is not None:
             backend.close()
 
-    def __enter__(self) -> Classifier:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -249,7 +270,7 @@ class _Kept:
     _last: _Kept | None = None
     _lock = threading.Lock()
 
-    def __init__(self, key: tuple, classifier: Classifier) -> None:
+    def __init__(self, key: tuple[object, ...], classifier: Classifier) -> None:
         self.key, self.classifier, self.calls = key, classifier, 0
 
     @classmethod
@@ -284,8 +305,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_Kept.forget)
 
 
-def classify(image: Union[Picture, Sequence[Picture]], network: Union[str, Path, Network] = "cnv-cifar10",
-             backend: str = "auto") -> Union[Result, list[Result], BatchResult]:
+@overload
+def classify(image: OnePicture, network: str | Path | Network = ..., backend: str = ...) -> Result: ...
+
+
+@overload
+def classify(image: Several[AnyPicture], network: str | Path | Network = ..., backend: str = ...) -> list[Result]: ...
+
+
+@overload
+def classify(image: Array | Tensor, network: str | Path | Network = ...,
+             backend: str = ...) -> Result | BatchResult: ...
+
+
+def classify(image: Picture | list[Any] | tuple[Any, ...], network: str | Path | Network = "cnv-cifar10",
+             backend: str = "auto") -> Result | list[Result] | BatchResult:
     """Classify pictures with a shipped network, a ``.bnn`` file or a network in memory.
 
     The classifier of the last network named is kept, so that calls in a row load it once. See

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..arrays import Array
+from ..pillow import Resampling
+
 # The longer side of the picture that ink is looked for in; larger ones are reduced by a whole factor.
 _WORK_SIDE = 480
 # Ink differs from its paper by at least so many of 255 levels, and by so many times the noise.
@@ -37,7 +40,7 @@ class Ink:
     """density : (H, W) float32, 0 (paper) … 1 (ink); box : (left, top, right, bottom) around it; scale : pixels of the
     picture for one of ``density``."""
 
-    density: np.ndarray
+    density: Array
     box: Box
     scale: int
 
@@ -57,7 +60,7 @@ def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     side = min(size) * 20 / 28
     cut = _with_even_strokes(Image.fromarray(np.round(ink.density[top:bottom, left:right] * 255).astype(np.uint8)))
     factor = side / max(cut.size)
-    cut = cut.resize(tuple(max(1, round(length * factor)) for length in cut.size), Image.LANCZOS)
+    cut = cut.resize(scaled(cut.size, factor), Resampling.LANCZOS)
     mass = np.asarray(cut, np.float64)
     mass *= 255 / max(mass.max(), 1)
     total = max(mass.sum(), 1)
@@ -65,6 +68,11 @@ def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
               round((size[1] - 1) / 2 - (mass.sum(1) @ np.arange(cut.height)) / total))
     canvas.paste(Image.fromarray(mass.round().astype(np.uint8)), corner)
     return canvas
+
+
+def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """``size`` times ``factor``, a pixel or more each way."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 # --- finding ink -------------------------------------------------------------------------------------------
@@ -93,7 +101,7 @@ def find_ink(image: Image.Image) -> Ink | None:
     return Ink(density, (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1), scale)
 
 
-def _contrast(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+def _contrast(pixels: Array) -> tuple[Array, float]:
     """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and its noise, a deviation."""
     residual, paper = _paper_removed(pixels)
     length = _length(residual)
@@ -111,7 +119,7 @@ def _contrast(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     return contrast, 1.4826 * float(np.median(-below)) if below.size else 0.0
 
 
-def _paper_removed(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _paper_removed(pixels: Array) -> tuple[Array, Array]:
     """(H, W, 3) ``pixels`` less the paper, and the paper: one colour, or a surface where light falls unevenly."""
     height, width = pixels.shape[:2]
     step = max(1, int((height * width / 4000) ** 0.5))
@@ -131,7 +139,7 @@ def _paper_removed(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pixels - paper, paper
 
 
-def _commonest(samples: np.ndarray) -> np.ndarray:
+def _commonest(samples: Array) -> Array:
     """The colour (3,) that comes most often among the whole numbers of the (N, 3) ``samples``."""
     numbers = samples.astype(np.int64) @ (65536, 256, 1)
     values, counts = np.unique(numbers, return_counts=True)
@@ -139,7 +147,7 @@ def _commonest(samples: np.ndarray) -> np.ndarray:
     return np.array((best >> 16, best >> 8 & 255, best & 255), np.float32)
 
 
-def _surface(terms: np.ndarray, samples: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _surface(terms: Array, samples: Array, start: Array) -> Array:
     """(6, 3) float32 coefficients of the polynomial that most of the (N, 3) ``samples`` lie near."""
     rest = samples - start
     for _ in range(12):
@@ -151,40 +159,43 @@ def _surface(terms: np.ndarray, samples: np.ndarray, start: np.ndarray) -> np.nd
     return surface.astype(np.float32)
 
 
-def _length(vectors: np.ndarray) -> np.ndarray:
+def _length(vectors: Array) -> Array:
     """Euclidean lengths of (…, 3) vectors."""
     red, green, blue = np.moveaxis(vectors, -1, 0)
-    return np.sqrt(red * red + green * green + blue * blue)
+    lengths: Array = np.sqrt(red * red + green * green + blue * blue)
+    return lengths
 
 
-def _terms(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _terms(y: Array, x: Array) -> Array:
     return np.stack([np.ones_like(y), y, x, y * y, x * y, x * x])
 
 
-def _ink_level(contrast: np.ndarray, noise: float) -> float | None:
+def _ink_level(contrast: Array, noise: float) -> float | None:
     """The contrast of full ink; None where nothing stands out of the noise."""
     floor = max(_LEAST_CONTRAST, _LEAST_NOISE * noise)
     above = contrast[_supported(contrast > floor)]
     return float(np.percentile(above, 85)) if len(above) else None
 
 
-def _supported(mask: np.ndarray) -> np.ndarray:
+def _supported(mask: Array) -> Array:
     """``mask`` without pixels that have fewer than two neighbours in it."""
     padded = np.pad(mask, 1).astype(np.uint8)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
+    supported: Array = mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= 3)
+    return supported
 
 
-def _grown(mask: np.ndarray) -> np.ndarray:
+def _grown(mask: Array) -> Array:
     """``mask`` widened by a pixel to each side, corners included."""
     padded = np.pad(mask, 1)
     rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    grown: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return grown
 
 
 # --- what is not the sign ----------------------------------------------------------------------------------
 
-def _without_lines(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
+def _without_lines(mask: Array, faint: Array) -> Array:
     """``mask`` less lines ruled across the page, level or upright, which ``faint`` shows whole; strokes stay."""
     level, upright = _level_lines(faint), _level_lines(faint.T)
     for lines, turned in ((level, False), (upright, True)):
@@ -193,7 +204,7 @@ def _without_lines(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _level_lines(faint: np.ndarray) -> np.ndarray | None:
+def _level_lines(faint: Array) -> Array | None:
     """(H, W) bool: bands of lines that cross the page from left to right at one slope; None where there are none."""
     height, width = faint.shape
     ys, xs = np.nonzero(faint)
@@ -202,7 +213,8 @@ def _level_lines(faint: np.ndarray) -> np.ndarray | None:
     if xs.min() >= _LINE_END * width or xs.max() < (1 - _LINE_END) * width:
         return None
     margin = int(np.ceil(_LINE_SLOPE * width))
-    best, shifts, rows = 0.0, np.zeros(0, int), np.zeros(0)
+    best, shifts = 0.0, np.zeros(0, int)
+    rows: Array = np.zeros(0)
     for slope in np.linspace(-_LINE_SLOPE, _LINE_SLOPE, 49):
         shift = margin - np.round(slope * np.arange(width)).astype(np.int64)
         counts = np.bincount(ys + shift[xs], minlength=height + 2 * margin)
@@ -221,10 +233,11 @@ def _level_lines(faint: np.ndarray) -> np.ndarray | None:
         return None
     near = (np.convolve(rows >= 0.25 * there, np.ones(3), "same") > 0) & (np.convolve(lines, np.ones(5), "same") > 0)
     near &= there > 0
-    return near[np.arange(height)[:, None] + shifts[None]]
+    bands: Array = near[np.arange(height)[:, None] + shifts[None]]
+    return bands
 
 
-def _without_bands(mask: np.ndarray, faint: np.ndarray, bands: np.ndarray) -> np.ndarray:
+def _without_bands(mask: Array, faint: Array, bands: Array) -> Array:
     """``mask`` less what is as thin as most of ``faint`` in the level ``bands``; strokes on and across them stay."""
     on_bands = faint & bands
     thick = float(np.median(_runs(faint)[on_bands]))
@@ -238,15 +251,16 @@ def _without_bands(mask: np.ndarray, faint: np.ndarray, bands: np.ndarray) -> np
     return _supported(kept)
 
 
-def _runs(mask: np.ndarray) -> np.ndarray:
+def _runs(mask: Array) -> Array:
     """(H, W) for each pixel of ``mask`` how many lie above one another there without a gap, itself counted."""
     rows = np.arange(len(mask))[:, None]
     before = np.maximum.accumulate(np.where(mask, -1, rows), axis=0)
     behind = np.minimum.accumulate(np.where(mask, len(mask), rows)[::-1], axis=0)[::-1]
-    return behind - before - 1
+    runs: Array = behind - before - 1
+    return runs
 
 
-def _without_specks(mask: np.ndarray) -> np.ndarray:
+def _without_specks(mask: Array) -> Array:
     """``mask`` without specks, and without what reaches in from the edge where there is a sign besides."""
     cell = max(1, max(mask.shape) // 96)
     rows, columns = (-(-side // cell) for side in mask.shape)
@@ -268,10 +282,11 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
     if (~at_edge & (heights >= 0.12 * rows)).any():
         masses = np.where(at_edge, 0, masses)
     keep = np.concatenate([[False], masses >= max(3, 0.03 * masses.max())])
-    return mask & np.repeat(np.repeat(keep[labels], cell, 0), cell, 1)[:mask.shape[0], :mask.shape[1]]
+    kept: Array = mask & np.repeat(np.repeat(keep[labels], cell, 0), cell, 1)[:mask.shape[0], :mask.shape[1]]
+    return kept
 
 
-def _labelled(cells: np.ndarray) -> tuple[np.ndarray, int]:
+def _labelled(cells: Array) -> tuple[Array, int]:
     """Connected groups of cells, corners included, numbered from 1; 0 is outside. And how many there are."""
     labels = np.zeros((cells.shape[0] + 2, cells.shape[1] + 2), np.int32)
     free = np.pad(cells, 1)
@@ -296,7 +311,7 @@ def _labelled(cells: np.ndarray) -> tuple[np.ndarray, int]:
 def _with_even_strokes(cut: Image.Image) -> Image.Image:
     """``cut``, or where its strokes are thinner than handwriting of MNIST, the sign drawn with a wider pen."""
     factor = _FINE / max(cut.size)
-    fine = cut.resize(tuple(max(1, round(side * factor)) for side in cut.size), Image.BICUBIC)
+    fine = cut.resize(scaled(cut.size, factor), Resampling.BICUBIC)
     mask = np.asarray(fine) > 127
     width = stroke_width(mask)
     if width >= _THIN * _FINE:
@@ -310,7 +325,7 @@ def _with_even_strokes(cut: Image.Image) -> Image.Image:
     return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
-def stroke_width(mask: np.ndarray) -> float:
+def stroke_width(mask: Array) -> float:
     """Mean width of the strokes of ``mask`` in pixels: twice its area by its outline."""
     padded = np.pad(mask, 1)
     steps = int((padded[1:] != padded[:-1]).sum()) + int((padded[:, 1:] != padded[:, :-1]).sum())
@@ -318,7 +333,7 @@ def stroke_width(mask: np.ndarray) -> float:
     return 2 * int(mask.sum()) / max(steps * np.pi / 4, 1)
 
 
-def _rounded(mask: np.ndarray, by: int) -> np.ndarray:
+def _rounded(mask: Array, by: int) -> Array:
     """``mask`` widened by ``by`` pixels with an octagon for a pen."""
     for turn in range(by):
         if turn % 2:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.datasets import Dataset
 from ..data.names import match_names
 from ..data.split import Split
@@ -29,11 +30,12 @@ class Evaluation:
     top5: float
     unanswered: int
     seconds: float
-    confusion: np.ndarray
+    confusion: Array
     missing: tuple[str, ...] = ()
 
 
-def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda batches: batches) -> Evaluation:
+def evaluate(classifier: Classifier, data: Dataset,
+             progress: Callable[[Sequence[int]], Iterable[int]] = lambda batches: batches) -> Evaluation:
     """Classify the data set's test split (else validation, else all) and count.
 
     Raises
@@ -60,12 +62,13 @@ def evaluate(classifier: Classifier, data: Dataset, progress: Callable = lambda 
                       int((~answered).sum()), seconds, confusion, missing)
 
 
-def _in_top5(scores: np.ndarray, index: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _in_top5(scores: Array, index: Array, labels: Array) -> Array:
     best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    return (best == labels[:, None]).any(axis=1) | (index == labels)
+    right: Array = (best == labels[:, None]).any(axis=1) | (index == labels)
+    return right
 
 
-def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> np.ndarray:
+def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> Array:
     """Labels of the data set as indices into the network's classes, matched by name (see :func:`match_names`)."""
     if data.classes == classes:
         return split.labels
@@ -76,6 +79,6 @@ def _network_labels(data: Dataset, split: Split, classes: tuple[str, ...]) -> np
     if unknown:
         raise DataError(f"the data set's class {unknown[0]!r} is none of the network's, or may be several:"
                         f" {', '.join(classes)}")
-    labels = np.zeros(len(data.classes), np.int64)
+    labels: Array = np.zeros(len(data.classes), np.int64)
     labels[present] = places
     return labels[split.labels]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from .live import LiveResult
 
 
@@ -14,10 +15,10 @@ from .live import LiveResult
 class History:
     """seconds, fps : (N,) float64; index : (N,) int64; probabilities : (N, K) float32; classes : K names."""
 
-    seconds: np.ndarray
-    fps: np.ndarray
-    index: np.ndarray
-    probabilities: np.ndarray
+    seconds: Array
+    fps: Array
+    index: Array
+    probabilities: Array
     classes: tuple[str, ...]
 
     def __len__(self) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, fields
 
-import numpy as np
-
+from ..arrays import Array
 from .camera import Frames, Source, open_frames
 from .result import Result
 
@@ -28,7 +27,7 @@ class LiveResult(Result):
     fps : frames a second of late, with everything that is done to them; 0 for the first.
     """
 
-    frame: np.ndarray
+    frame: Array
     box: tuple[int, int, int, int]
     number: int
     seconds: float
@@ -50,9 +49,9 @@ class Pace:
         return (len(self._times) - 1) / passed if passed > 0 else 0.0
 
 
-def live_results(source: Source | Frames, answer: Callable[[np.ndarray], Result],
-                 box: Callable[[np.ndarray], tuple[int, int, int, int]],
-                 frames: int | None = None) -> Iterator[LiveResult]:
+def live_results(source: Source | Frames, answer: Callable[[Array], Result],
+                 box: Callable[[Array], tuple[int, int, int, int]],
+                 frames: int | None = None) -> Generator[LiveResult, None, None]:
     """The answer for each frame of ``source``, which is opened at the first and closed behind the last.
 
     Parameters

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,12 +20,12 @@ from .pictures import frame_picture
 _NO_FRAME = np.zeros((0, 0, 3), np.uint8)
 
 
-def show_live(results: Iterator[LiveResult], width: int = 480, pause: float = 0.1) -> History:
+def show_live(results: Generator[LiveResult, None, None], width: int = 480, pause: float = 0.1) -> History:
     """Show live answers below the cell, one in the place of the other, until they end or the kernel is interrupted.
 
     Parameters
     ----------
-    results : iterator
+    results : generator
         ``classifier.stream(source)``; it is closed at the end, so that the camera is free again.
     width : int
         Pixels of the picture.
@@ -48,7 +49,9 @@ def show_live(results: Iterator[LiveResult], width: int = 480, pause: float = 0.
     except ImportError:
         raise OutputError("show_live is for notebooks, and IPython is missing; on a terminal: pynq-bnn camera"
                           ) from None
-    view, due, seen, last = None, 0.0, [], None
+    view, due = None, 0.0
+    seen: list[LiveResult] = []
+    last: LiveResult | None = None
     with closing(results):
         try:
             for last in results:
@@ -63,7 +66,7 @@ def show_live(results: Iterator[LiveResult], width: int = 480, pause: float = 0.
     return History.of(seen)
 
 
-def _update(view: object, shown: object, display) -> object:
+def _update(view: Any, shown: object, display: Callable[..., Any]) -> Any:
     if view is None:
         return display(shown, display_id=True)
     view.update(shown)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import CameraError, first_line
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.+")
@@ -39,18 +40,20 @@ def import_opencv() -> ModuleType:
     except ImportError as error:
         raise CameraError(f"cameras and videos are read by OpenCV, which cannot be imported ({first_line(error)}); "
                           f"pip install 'pynq-bnn[camera]', on a board: sudo apt install python3-opencv") from None
+    module: ModuleType = cv2
     with contextlib.suppress(AttributeError):  # what it writes to the terminal, our errors say better
         # The second is its name since OpenCV 5.
-        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
-    return cv2
+        (getattr(module, "setLogLevel", None) or module.utils.logging.setLogLevel)(_SILENT)
+    return module
 
 
 def open_capture(what: int | str) -> Any:
     """A ``cv2.VideoCapture`` that is open, or None."""
     cv2 = import_opencv()
-    is_stream, capture = isinstance(what, str) and URL.fullmatch(what), None
+    capture: Any = None
     with contextlib.suppress(cv2.error), silent_stderr():
-        capture = _open_stream(cv2, what) if is_stream else cv2.VideoCapture(what)
+        is_stream = isinstance(what, str) and URL.fullmatch(what)
+        capture = _open_stream(cv2, str(what)) if is_stream else cv2.VideoCapture(what)
     if capture is None or capture.isOpened():
         return capture
     capture.release()
@@ -85,7 +88,7 @@ def silent_stderr() -> Iterator[None]:
             os.close(nowhere)
 
 
-def read_frame(capture: Any) -> np.ndarray | None:
+def read_frame(capture: Any) -> Array | None:
     """The next frame as RGB, or None at the end or when it cannot be read.
 
     Raises
@@ -101,7 +104,7 @@ def read_frame(capture: Any) -> np.ndarray | None:
     return _rgb(cv2, capture, frame) if there and frame is not None else None
 
 
-def _rgb(cv2: ModuleType, capture: Any, frame: np.ndarray) -> np.ndarray:
+def _rgb(cv2: ModuleType, capture: Any, frame: Array) -> Array:
     """(H, W, 3) uint8 RGB of a frame as OpenCV gives it: BGR as a rule, but drivers may pass on what they have."""
     given = f"{frame.shape}, {frame.dtype}"
     if frame.dtype == np.uint16:
@@ -113,7 +116,8 @@ def _rgb(cv2: ModuleType, capture: Any, frame: np.ndarray) -> np.ndarray:
         codes[2] = {"UYVY": "COLOR_YUV2RGB_UYVY", "YVYU": "COLOR_YUV2RGB_YVYU"}.get(kind, "COLOR_YUV2RGB_YUY2")
     if frame.dtype == np.uint8 and frame.ndim in (2, 3) and frame.size and channels in codes:
         with contextlib.suppress(cv2.error):  # such as an odd width of YUYV
-            return cv2.cvtColor(frame, getattr(cv2, codes[channels]))
+            rgb: Array = cv2.cvtColor(frame, getattr(cv2, codes[channels]))
+            return rgb
     raise CameraError(f"the camera or video gives frames of {given}; grey, BGR, BGRA or YUYV of 8 bits and grey of 16 "
                       f"bits can be read: choose such a mode (on Linux: v4l2-ctl --set-fmt-video=pixelformat=MJPG)")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Union
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ..arrays import Array
 from ..errors import ImageError
+from ..pillow import Resampling
 from .live import LiveResult
 from .preprocess import Picture, read_picture
 from .result import Result
@@ -19,7 +22,10 @@ _GUIDE, _STRIP = "#ffb000", "#111820"
 _INK, _SOFT, _BAR, _BEST = "#1f2933", "#7b8794", "#b8c4ce", "#2f7ed8"
 
 
-def _font(size: int) -> ImageFont.ImageFont:
+Font = Union[ImageFont.FreeTypeFont, ImageFont.ImageFont]
+
+
+def _font(size: int) -> Font:
     try:
         return ImageFont.load_default(size)
     except TypeError:  # Pillow before 10.1 has one fixed bitmap font, Latin letters only
@@ -27,17 +33,17 @@ def _font(size: int) -> ImageFont.ImageFont:
 
 
 def _write(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, colour: str,
-           font: ImageFont.ImageFont, centred: bool = False) -> None:
+           font: Font, centred: bool = False) -> None:
     """Text at its upper left corner, or ``centred`` where the font knows anchors."""
     anchor = "mm" if centred and isinstance(font, ImageFont.FreeTypeFont) else None
     draw.text(corner, _drawable(text, font), colour, font, anchor=anchor)
 
 
-def _width(text: str, font: ImageFont.ImageFont) -> int:
+def _width(text: str, font: Font) -> int:
     return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(_drawable(text, font), font))
 
 
-def _drawable(text: str, font: ImageFont.ImageFont) -> str:
+def _drawable(text: str, font: Font) -> str:
     """``text`` with a question mark for every letter that the bitmap font of old Pillow does not have."""
     return text if isinstance(font, ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
 
@@ -80,10 +86,10 @@ def _row(picture: Picture, result: Result, title: str, bars: int) -> Image.Image
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     _write(draw, (_GAP, 8), f"{title}: {result.label} ({result.certainty})", _INK, _font(17))
-    canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Image.LANCZOS), (_GAP, 40))
+    canvas.paste(ImageOps.contain(read_picture(picture).convert("RGB"), (_SIDE, _SIDE), Resampling.LANCZOS), (_GAP, 40))
     seen = read_picture(result.input_image).convert("RGB")
     scale = _SIDE / max(seen.size)
-    seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Image.NEAREST)
+    seen = seen.resize([max(1, int(side * scale)) for side in seen.size], Resampling.NEAREST)
     canvas.paste(seen, (2 * _GAP + _SIDE, 40))
     _bars(draw, result, (3 * _GAP + 2 * _SIDE, 40), name_width, count)
     return canvas
@@ -117,16 +123,16 @@ def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
     frame = Image.fromarray(result.frame)
     scale = min(1.0, width / frame.width)
     if scale < 1:
-        frame = frame.resize((width, max(1, round(frame.height * scale))), Image.BILINEAR)
-    box = [round(side * scale) for side in result.box]
+        frame = frame.resize((width, max(1, round(frame.height * scale))), Resampling.BILINEAR)
+    left, top, right, bottom = (round(side * scale) for side in result.box)
     # Outside the guide the frame is dark: the network does not see it.
     shown = frame.point(lambda value: value // 3)
-    shown.paste(frame.crop(box), box[:2])
+    shown.paste(frame.crop((left, top, right, bottom)), (left, top))
     draw = ImageDraw.Draw(shown)
-    draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=_GUIDE, width=2)
+    draw.rectangle((left, top, right - 1, bottom - 1), outline=_GUIDE, width=2)
     seen = read_picture(result.input_image).convert("RGB")
     times = max(1, round(min(shown.size) * 0.3 / max(seen.size)))
-    seen = seen.resize((seen.width * times, seen.height * times), Image.NEAREST)
+    seen = seen.resize((seen.width * times, seen.height * times), Resampling.NEAREST)
     corner = shown.width - seen.width - 8, shown.height - seen.height - 8
     draw.rectangle((corner[0] - 2, corner[1] - 2, corner[0] + seen.width + 1, corner[1] + seen.height + 1), _GUIDE)
     shown.paste(seen, corner)
@@ -152,10 +158,10 @@ def _large_text(text: str, size: int) -> Image.Image:
     scale = 1 if isinstance(font, ImageFont.FreeTypeFont) else max(1, size // 11)
     mask = Image.new("L", (max(1, _width(text, font) + 2), size + size // 4 if scale == 1 else 12))
     ImageDraw.Draw(mask).text((0, 0), _drawable(text, font), 255, font)
-    return mask.resize((mask.width * scale, mask.height * scale), Image.NEAREST)
+    return mask.resize((mask.width * scale, mask.height * scale), Resampling.NEAREST)
 
 
-def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) -> Image.Image:
+def confusion_picture(matrix: Array, classes: Sequence[str], title: str) -> Image.Image:
     """A confusion matrix, true classes down, answers across; the darker, the larger the share of the row.
 
     matrix : (K, K) int counts.
@@ -183,7 +189,7 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) ->
     return canvas
 
 
-def _vertical(canvas: Image.Image, text: str, bottom: tuple[int, int], font: ImageFont.ImageFont) -> None:
+def _vertical(canvas: Image.Image, text: str, bottom: tuple[int, int], font: Font) -> None:
     label = Image.new("RGB", (_width(text, font) + 4, 20), "white")
     _write(ImageDraw.Draw(label), (0, 0), text, _INK, font)
     turned = label.rotate(90, expand=True)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
+from ..arrays import Array
 from ..errors import NetworkError
 from ..interop.old_preprocessing import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
 from ..network import InputSpec
@@ -62,23 +61,22 @@ class Preparation:
                                    f" or choose one of {FITS}")
             fit = "stretch"
         self.spec = spec if fit is None else replace(spec, fit=fit)
-        self._characters = self._old is not None and spec.shape == _GREY
 
-    def one(self, picture: Picture) -> np.ndarray:
+    def one(self, picture: Picture) -> Array:
         """(H, W, C) uint8 of one picture."""
         return network_input(picture, self.spec) if self._old is None else self._old(picture)
 
-    def many(self, pictures: np.ndarray) -> np.ndarray:
+    def many(self, pictures: Array) -> Array:
         """(N, H, W, C) uint8 of an array of pictures."""
         return fitted(pictures, self.spec, self.one)
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
         """The part of ``picture`` that its pixels are made of: (left, top, right, bottom)."""
-        if self._characters:
+        if self._old is not None and self.spec.shape == _GREY:
             return bnn_pynq_box(picture, self._old.keywords["characters"])
         return seen_box(picture, self.spec)
 
-    def blank(self, pixels: np.ndarray) -> np.ndarray:
+    def blank(self, pixels: Array) -> Array:
         """(N,) bool: which of (N, H, W, C) prepared pictures hold nothing to see."""
         # BNN-PYNQ filled up with white.
         return blank(pixels, self.spec if self._old is None else replace(self.spec, fit="letterbox", background=255))

@@ -20,9 +20,11 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..arrays import Array
 from ..errors import ImageError
 from ..network.spec import InputSpec
-from .digits import find_ink, fit_digit
+from ..pillow import Resampling
+from .digits import find_ink, fit_digit, scaled
 from .reading import Picture, channels_last, check_pixels, read_picture
 
 __all__ = ["Picture", "blank", "fitted", "network_input", "read_picture", "seen_box"]
@@ -34,7 +36,7 @@ _WHITE, _LIGHT_SHARE, _BLACK = 128, 0.9, 8
 _BLANK_LEVELS = 12
 
 
-def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
+def network_input(picture: Picture, spec: InputSpec) -> Array:
     """The (height, width, channels) uint8 pixels that a network sees of ``picture``.
 
     Parameters
@@ -59,7 +61,7 @@ def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
     return np.asarray(image.convert(mode), np.uint8).reshape(spec.shape)
 
 
-def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+def fitted(pictures: Array, spec: InputSpec, one: Callable[[Array], Array] | None = None) -> Array:
     """(N, height, width, channels) uint8 of an array of pictures, each as :func:`network_input` makes it.
 
     Parameters
@@ -90,7 +92,7 @@ def fitted(pictures: np.ndarray, spec: InputSpec, one: Callable[[np.ndarray], np
     return np.stack(made) if made else np.zeros((0, *spec.shape), np.uint8)
 
 
-def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+def blank(pixels: Array, spec: InputSpec) -> Array:
     """(N,) bool: whether there is nothing to see in the (N, H, W, C) uint8 ``pixels`` that the network gets.
 
     That is one colour, apart from the noise of a camera and the bars of "letterbox"; and what has one code for the
@@ -101,7 +103,7 @@ def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     flat = pixels.reshape(len(pixels), -1, spec.channels)
     bars = (flat == spec.background).all(axis=2, keepdims=True) if spec.fit == "letterbox" else np.zeros((), bool)
     low, high = np.where(bars, 255, flat).min(axis=1), np.where(bars, 0, flat).max(axis=1)
-    empty = (high.astype(np.int64) - low < _BLANK_LEVELS).all(axis=1)
+    empty: Array = (high.astype(np.int64) - low < _BLANK_LEVELS).all(axis=1)
     if spec.fit == "letterbox":
         for number in np.nonzero(empty)[0]:
             empty[number] = np.ptp(_between_bars(pixels[number], spec.background).astype(np.int64), axis=(0, 1)
@@ -112,7 +114,7 @@ def blank(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     return empty
 
 
-def _between_bars(picture: np.ndarray, background: int) -> np.ndarray:
+def _between_bars(picture: Array, background: int) -> Array:
     """``picture`` without the rows and columns at its edges that are background throughout."""
     other = (picture != background).any(axis=2)
     rows, columns = np.nonzero(other.any(axis=1))[0], np.nonzero(other.any(axis=0))[0]
@@ -156,11 +158,12 @@ def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
     return left, top, left + inner[0], top + inner[1]
 
 
-def _white_on_black(pictures: np.ndarray) -> np.ndarray:
+def _white_on_black(pictures: Array) -> Array:
     """(N,) bool: which of (N, H, W, C) signs of the network's size are, as those of MNIST are."""
     border = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
     light = (border >= _WHITE).all(axis=2).mean(axis=1)
-    return (light < _LIGHT_SHARE) & (pictures.max(axis=(1, 2, 3), initial=0) >= _WHITE)
+    white: Array = (light < _LIGHT_SHARE) & (pictures.max(axis=(1, 2, 3), initial=0) >= _WHITE)
+    return white
 
 
 def _digit_of_size(image: Image.Image) -> Image.Image:
@@ -176,15 +179,11 @@ def _digit_of_size(image: Image.Image) -> Image.Image:
     return fit_digit(image, image.size)
 
 
-def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    return tuple(max(1, round(side * factor)) for side in size)
-
-
 def _inside(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
     """``image`` as large as fits into ``size`` with its aspect kept, and the corner that centres it there."""
-    inner = _scaled(image.size, min(size[0] / image.width, size[1] / image.height))
+    inner = scaled(image.size, min(size[0] / image.width, size[1] / image.height))
     corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-    return image.resize(inner, Image.LANCZOS), corner
+    return image.resize(inner, Resampling.LANCZOS), corner
 
 
 def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
@@ -203,11 +202,11 @@ def _fit_extend(image: Image.Image, size: tuple[int, int], background: int) -> I
 
 
 def _fit_crop(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    return ImageOps.fit(image, size, Image.LANCZOS)
+    return ImageOps.fit(image, size, Resampling.LANCZOS)
 
 
 def _fit_stretch(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    return image.resize(size, Image.LANCZOS)
+    return image.resize(size, Resampling.LANCZOS)
 
 
 _FITTERS = {"letterbox": _fit_letterbox, "extend": _fit_extend, "crop": _fit_crop, "stretch": _fit_stretch}

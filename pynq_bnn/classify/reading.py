@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Protocol, TypeGuard, TypeVar, Union
 
 import numpy as np
 from PIL import Image
 
+from ..arrays import Array
 from ..errors import ImageError, first_line
+from ..pillow import Transpose
 
-Picture = Union[str, Path, BinaryIO, Image.Image, np.ndarray]
+
+class Tensor(Protocol):
+    """A torch tensor, as far as it is looked at; torch is not imported."""
+
+    def detach(self) -> Any: ...
+
+    def cpu(self) -> Any: ...
+
+
+# What is one picture by its type, and what may be many: the number of dimensions says which.
+OnePicture = Union[str, Path, BinaryIO, Image.Image]
+Picture = Union[OnePicture, Array, Tensor]
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
+Several = Union[list[AnyPicture], tuple[AnyPicture, ...]]
 
 # Pictures of more pixels than this are decoded, or at least kept, at a half, a quarter … of their size.
 MAX_KEPT = 16_000_000
@@ -20,8 +35,8 @@ _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyEr
                    AssertionError, AttributeError, struct.error, MemoryError, ZeroDivisionError)
 # EXIF 2.3, tag 274: what to do to see the picture upright.
 _ORIENTATION_TAG = 274
-_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
-            6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
+_UPRIGHT = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
 # TIFF 6.0: bits of a sample, and the largest sample as the writer states it.
 _BITS_TAG, _LARGEST_TAGS = 258, (281, 341)
 _CHANNELS = (1, 3, 4)
@@ -52,11 +67,15 @@ def read_picture(picture: Picture, background: int = 255) -> Image.Image:
         return _normalize(picture, background, "the PIL image")
     if isinstance(picture, (str, Path)):
         return _from_path(Path(picture), background)
-    if all(hasattr(picture, name) for name in ("read", "seek", "tell")):
+    if _is_stream(picture):
         return _from_file(picture, background, _printable(str(getattr(picture, "name", "the stream"))))
     hint = "; for the bytes of a file: io.BytesIO(data)" if isinstance(picture, (bytes, bytearray, memoryview)) else ""
     raise ImageError(f"a picture is a path, a binary stream, a PIL image or a uint8 array, not"
                      f" {type(picture).__name__}{hint}")
+
+
+def _is_stream(picture: object) -> TypeGuard[BinaryIO]:
+    return all(hasattr(picture, name) for name in ("read", "seek", "tell"))
 
 
 def _from_path(path: Path, background: int) -> Image.Image:
@@ -159,12 +178,12 @@ def _stated_largest(image: Image.Image) -> float | None:
 
 # --- arrays --------------------------------------------------------------------------------------------------
 
-def is_tensor(picture: object) -> bool:
+def is_tensor(picture: object) -> TypeGuard[Tensor]:
     """Whether it is a torch tensor, without importing torch."""
     return type(picture).__module__.partition(".")[0] == "torch" and hasattr(picture, "detach")
 
 
-def tensor_array(tensor: Any) -> np.ndarray:
+def tensor_array(tensor: Any) -> Array:
     """A torch tensor as an array (…, H, W, C); which axis is that of channels, its shape says.
 
     Raises
@@ -173,7 +192,7 @@ def tensor_array(tensor: Any) -> np.ndarray:
         Both axes may be.
     """
     try:
-        pixels = tensor.detach().cpu().numpy()
+        pixels: Array = tensor.detach().cpu().numpy()
     except (TypeError, RuntimeError, AttributeError) as error:
         raise ImageError(f"a tensor that NumPy cannot take ({first_line(error)}); give x.to(torch.uint8)") from None
     if pixels.ndim in (3, 4) and pixels.shape[-3] in _CHANNELS and pixels.shape[-1] in _CHANNELS:
@@ -182,21 +201,21 @@ def tensor_array(tensor: Any) -> np.ndarray:
     return pixels
 
 
-def channels_last(pixels: np.ndarray) -> np.ndarray:
+def channels_last(pixels: Array) -> Array:
     """(…, H, W, C) of an array whose channels come last, or first where only that can be."""
     if pixels.ndim in (3, 4) and pixels.shape[-1] not in _CHANNELS and pixels.shape[-3] in _CHANNELS:
         return np.moveaxis(pixels, -3, -1)
     return pixels
 
 
-def check_pixels(pixels: np.ndarray) -> None:
+def check_pixels(pixels: Array) -> None:
     """Refuse an array of another type than uint8."""
     if pixels.dtype != np.uint8:
         raise ImageError(f"an array of {pixels.dtype}, shape {pixels.shape}; pixels are uint8, 0 to 255 (for"
                          f" {_FLOATS})")
 
 
-def _from_array(pixels: np.ndarray) -> Image.Image:
+def _from_array(pixels: Array) -> Image.Image:
     check_pixels(pixels)
     given, pixels = pixels.shape, channels_last(pixels)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)):

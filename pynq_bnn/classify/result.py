@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..network import OutputSpec
 
 NO_CLASS = "(none)"
@@ -43,12 +44,12 @@ class Result:
 
     label: str
     index: int
-    scores: np.ndarray
-    sums: np.ndarray
-    probabilities: np.ndarray
-    input_image: np.ndarray
+    scores: Array
+    sums: Array
+    probabilities: Array
+    input_image: Array
     classes: tuple[str, ...]
-    native_scores: np.ndarray
+    native_scores: Array
     doubt: str
 
     @property
@@ -79,12 +80,12 @@ class BatchResult:
     doubts : (N,) str.
     """
 
-    index: np.ndarray
-    scores: np.ndarray
-    sums: np.ndarray
-    probabilities: np.ndarray
+    index: Array
+    scores: Array
+    sums: Array
+    probabilities: Array
     classes: tuple[str, ...]
-    doubts: np.ndarray
+    doubts: Array
 
     def __len__(self) -> int:
         return len(self.index)
@@ -99,14 +100,14 @@ def label_of(classes: tuple[str, ...], index: int) -> str:
     return classes[index] if index >= 0 else NO_CLASS
 
 
-def batch_result(output: OutputSpec, sums: np.ndarray, blank: np.ndarray) -> BatchResult:
+def batch_result(output: OutputSpec, sums: Array, blank: Array) -> BatchResult:
     """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, pictures with nothing to see."""
     doubts = np.where(blank, BLANK, np.where(output.undecided(sums), UNDECIDED, ""))
     return BatchResult(output.indices(sums), output.scores(sums), sums, output.probabilities(sums), output.classes,
                        doubts)
 
 
-def single_results(output: OutputSpec, sums: np.ndarray, pixels: np.ndarray, blank: np.ndarray) -> list[Result]:
+def single_results(output: OutputSpec, sums: Array, pixels: Array, blank: Array) -> list[Result]:
     """One :class:`Result` for each row of ``sums``, picture of ``pixels`` and flag of ``blank``."""
     batch, native = batch_result(output, sums, blank), output.native_scores(sums)
     return [Result(label_of(output.classes, i), int(i), batch.scores[n], sums[n], batch.probabilities[n], pixels[n],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..backends import Backend, CpuBackend, PopcountBackend
 from ..errors import BackendError
 
@@ -50,7 +51,7 @@ class VerifyReport:
         return self.difference is None
 
 
-def verify_backend(backend: Backend, images: int = 8, pixels: np.ndarray | None = None) -> VerifyReport:
+def verify_backend(backend: Backend, images: int = 8, pixels: Array | None = None) -> VerifyReport:
     """Run the golden image, then compare every layer's map and the scores, first layer first.
 
     The reference is the cpu backend; the cpu backend itself is held against the XNOR-popcount engine.
@@ -87,7 +88,7 @@ def _golden_difference(backend: Backend) -> Difference | None:
     return _difference(-1, golden.scores[None], backend.scores(golden.image[None]))
 
 
-def _first_difference(backend: Backend, reference: Backend, pixels: np.ndarray) -> Difference | None:
+def _first_difference(backend: Backend, reference: Backend, pixels: Array) -> Difference | None:
     layers = backend.network.layers
     for number, (expected, found) in enumerate(zip(reference.states(pixels), backend.states(pixels))):
         if number < len(layers) - 1:
@@ -100,7 +101,7 @@ def _first_difference(backend: Backend, reference: Backend, pixels: np.ndarray) 
     return _difference(len(layers) - 1, expected, backend.scores(pixels))
 
 
-def _difference(layer: int, expected: np.ndarray, found: np.ndarray) -> Difference | None:
+def _difference(layer: int, expected: Array, found: Array) -> Difference | None:
     places = np.argwhere(expected != found)
     if not len(places):
         return None

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from ..errors import CameraError, OutputError, first_line
 from ..files import is_dir, write_atomically
+from ..pillow import Resampling
 from .containers import is_whole
 from .opencv import import_opencv, silent_stderr
 
@@ -68,7 +69,7 @@ class Window:
         self._due = time.monotonic() + (1 / rate if rate else 0.0)
         photo = self._image(picture, master=self._root)
         self._label.configure(image=photo)
-        self._label.image = photo  # Tk itself keeps none
+        self._shown = photo  # Tk itself keeps none
         self._root.update()
 
     def _end(self) -> None:
@@ -126,7 +127,7 @@ class Recording:
             self._require_room()
             self._writer = self._open()
         if picture.size != self._size:
-            picture = ImageOps.pad(picture, self._size, Image.BILINEAR)
+            picture = ImageOps.pad(picture, self._size, Resampling.BILINEAR)
         due = int((now - self._began) * self.rate) + 1 if self.live else self.frames + 1
         while self.frames < due:
             self._require_room()
@@ -203,15 +204,17 @@ class Snapshot:
     """A picture file of the last picture."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path, self._picture = check_output(path), None
+        self.path = check_output(path)
+        self._picture: Image.Image | None = None
 
     def add(self, picture: Image.Image) -> None:
         self._picture = picture
 
     def close(self) -> None:
-        if self._picture is not None:
+        picture = self._picture
+        if picture is not None:
             kind = "PNG" if self.path.suffix.lower() == ".png" else "JPEG"
-            write_atomically(self.path, lambda partial: self._picture.save(partial, format=kind))
+            write_atomically(self.path, lambda partial: picture.save(partial, format=kind))
 
 
 def check_output(path: str | Path) -> Path:

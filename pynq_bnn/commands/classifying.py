@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..arrays import Array
 from ..classify.classifier import Classifier
 from ..classify.pictures import MAX_ROWS, result_picture
 from ..classify.result import BLANK, UNDECIDED, Result
@@ -49,7 +49,7 @@ def show(arguments: argparse.Namespace) -> int:
         rows = answers[start:start + MAX_ROWS]
         picture = result_picture(rows, [path.name for path, _ in rows])
         place = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
-        write_atomically(place, lambda partial, picture=picture: picture.save(partial, format="PNG"))
+        write_atomically(place, partial(picture.save, format="PNG"))
         print(f"wrote {place}")
     return 2 if failed else 0
 
@@ -58,7 +58,7 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
     paths, readable = _expand(arguments.paths), []
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit, trace=arguments.trace) as classifier:
 
-        def pictures() -> Iterator[np.ndarray]:
+        def pictures() -> Iterator[Array]:
             for path in progress(paths, "classify", least=10):
                 try:
                     pixels = classifier.prepare(path)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
-
+from ..arrays import Array
 from ..classify.classifier import Classifier
 from ..classify.evaluate import evaluate as evaluate_classifier
 from ..classify.pictures import confusion_picture
-from ..data.datasets import load_dataset
+from ..data.datasets import Dataset, load_dataset
 from ..errors import DataError
 from ..files import write_atomically
 from ..progress import progress
@@ -40,7 +39,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(arguments: argparse.Namespace, classifier: Classifier):
+def _dataset(arguments: argparse.Namespace, classifier: Classifier) -> Dataset:
     return load_dataset(arguments.data, classifier.network.input, parts="test",
                         progress=lambda paths: progress(paths, "read", least=100), prepare=classifier.prepare)
 
@@ -59,7 +58,7 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _some_pictures(arguments: argparse.Namespace, classifier: Classifier) -> np.ndarray:
+def _some_pictures(arguments: argparse.Namespace, classifier: Classifier) -> Array:
     _, split = _dataset(arguments, classifier).evaluation_split()
     if not len(split):
         raise DataError(f"{arguments.data} holds no picture")

@@ -149,7 +149,7 @@ def _start(arguments: argparse.Namespace, topology: Topology, config: TrainConfi
         return None if arguments.start == SCRATCH else arguments.start
     if pictures >= warm.FEW_PICTURES or config.real or config.shift_norm or is_file(Path(arguments.out, "last.pt")):
         return None
-    start = warm.default_start(topology, config, pictures)
+    start: str | None = warm.default_start(topology, config, pictures)
     if start:
         log.info("few pictures (%d): started from %s, which ships; --from %s begins with random weights", pictures,
                  start, SCRATCH)
@@ -167,7 +167,7 @@ def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence
 
 def make_config(given: dict[str, Any], topology: Topology, classes: Sequence[str]) -> TrainConfig:
     """The settings given, else the defaults of the kind of network and of pictures with these classes."""
-    defaults = {}
+    defaults: dict[str, Any] = {}
     if topology.channels == 3:
         defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) not in (DIGITS, GTSRB_CLASSES)}
     elif tuple(classes) == DIGITS:

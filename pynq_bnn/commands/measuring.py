@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from ..arrays import Array
 from ..backends import CpuBackend, PopcountBackend
 from ..classify.classifier import Classifier
 from ..errors import NetworkError
@@ -43,7 +44,7 @@ def _network(name: str) -> Network:
     return find_network(name)
 
 
-def _pictures(network: Network, images: int) -> np.ndarray:
+def _pictures(network: Network, images: int) -> Array:
     return np.random.default_rng(0).integers(0, 256, (images, *network.input.shape), dtype=np.uint8)
 
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..classify.preparation import default_fit
@@ -53,14 +54,19 @@ def _pictures(content: Study, arguments: argparse.Namespace,
     ``check`` gets the classes of a row's pictures before they are read.
     """
     input_spec = needs_train_extra(".train.checkpoint").input_spec
-    sharing: dict[tuple, list[Row]] = {}
+    sharing: dict[tuple[tuple[int, int, int], str], list[Row]] = {}
     for row in content.rows:
         sharing.setdefault((row.topology.input_shape, row.fit), []).append(row)
-    pictures = {}
+    pictures: dict[str, Dataset] = {}
     for rows in sharing.values():
         names = [row.name for row in rows]
         data = load_dataset(arguments.data, lambda classes, row=rows[0]: input_spec(row.topology, _fit(row, classes)),
                             progress=lambda paths: progress(paths, "read", least=100),
-                            check=lambda classes, names=names: check(content, dict.fromkeys(names, classes)))
+                            check=partial(_check_rows, check, content, names))
         pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)
     return pictures
+
+
+def _check_rows(check: Callable[[Study, dict[str, tuple[str, ...]]], None], content: Study, names: list[str],
+                classes: tuple[str, ...]) -> None:
+    check(content, dict.fromkeys(names, classes))

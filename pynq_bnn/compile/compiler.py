@@ -10,13 +10,14 @@ from typing import Any
 import brevitas
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..arrays import Array
 from ..backends.cpu import CpuBackend
 from ..errors import NetworkError, TrainError
 from ..model.binary import BinaryChain
-from ..model.shift_norm import affine
+from ..model.blocks import BinaryBlock, BinaryLayer
+from ..model.shift_norm import Norm, affine
 from ..network import Golden, InputSpec, Network, OutputSpec
 from ..network.folding import Positive, Unfolded, fold_network
 from ..network.layers import RowNode
@@ -43,7 +44,7 @@ def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | Non
         raise TrainError(f"{path} is a real-valued network, which has no bits to fold; give it to"
                          " pynq-bnn train as --teacher")
     try:
-        spec = input_spec(topology, fit or state.get("fit"))
+        spec = input_spec(topology, fit or state.get("fit", ""))
         network = pack_model(model, spec, tuple(state["classes"]), name=name or topology.name,
                              temperature=float(state.get("temperature", 1.0)), provenance=_provenance(state))
     except NetworkError as error:
@@ -60,12 +61,12 @@ def pack_model(model: BinaryChain, spec: InputSpec, classes: tuple[str, ...], *,
                         provenance)
 
 
-def _positive(block: nn.Module, node: RowNode) -> Positive:
+def _positive(block: BinaryBlock, node: RowNode) -> Positive:
     height, width, channels = node.output.shape if node.layer.pools_first else node.sums
     return positive(block, (channels,) if node.layer.dense else (channels, height, width), node.bound)
 
 
-def positive(block: nn.Module, shape: tuple[int, ...], bound: int) -> Positive:
+def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int) -> Positive:
     """Whether the activation of ``block``, in eval mode, is +1 for a sum of each channel.
 
     The block's own float32 operations, on a sample of the shape in which they see it, contiguous on the CPU.
@@ -84,8 +85,8 @@ def positive(block: nn.Module, shape: tuple[int, ...], bound: int) -> Positive:
     _check_finite(block, shape, bound)
 
     def of_sums(acc: Array) -> Array:
-        bits = block.activate(_sample(acc, shape)) > 0
-        return bits.reshape(shape[0], -1).all(1).numpy()
+        bits: Array = (block.activate(_sample(acc, shape)) > 0).reshape(shape[0], -1).all(1).numpy()
+        return bits
 
     return torch.no_grad()(of_sums)
 
@@ -96,26 +97,27 @@ def _sample(acc: Array, shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def _check_finite(block: nn.Module, shape: tuple[int, ...], bound: int) -> None:
+def _check_finite(block: BinaryBlock, shape: tuple[int, ...], bound: int) -> None:
     for end in (-bound, 0, bound):
         if not torch.isfinite(block.norm(_sample(np.full(shape[0], end), shape))).all():
             raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
 
 
-def fold_head(norm: nn.Module) -> tuple[Array, Array]:
+def fold_head(norm: Norm) -> tuple[Array, Array]:
     """Scale and offset, (K,) float32 each, of the affine map that batch norm makes of the scores."""
     scale, offset = affine(norm)
     return scale.numpy().astype(np.float32), offset.numpy().astype(np.float32)
 
 
-def _bits(layer: nn.Module) -> Array:
+def _bits(layer: BinaryLayer) -> Array:
     """Weight bits as (out, ky, kx, cin) or (out, in), from Brevitas' own quantized weight."""
     with torch.no_grad():
-        weights = layer.quant_weight().value
+        weights: Tensor = layer.quant_weight().value
     if not bool((weights.abs() == 1).all()):
         raise TrainError("a quantized weight is not ±1; the layer's weight quantizer is not binary")
     bits = (weights > 0).to(torch.uint8)
-    return (bits.permute(0, 2, 3, 1) if bits.dim() == 4 else bits).contiguous().numpy()
+    packed: Array = (bits.permute(0, 2, 3, 1) if bits.dim() == 4 else bits).contiguous().numpy()
+    return packed
 
 
 def with_golden(network: Network, model: BinaryChain) -> Network:
@@ -140,10 +142,11 @@ def with_golden(network: Network, model: BinaryChain) -> Network:
 def torch_scores(model: BinaryChain, spec: InputSpec, pixels: Array) -> Array:
     """(N, K) int32 scores of the torch model in float32, contiguous on the CPU."""
     q = torch.from_numpy(spec.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
-    model = model.eval().to(memory_format=torch.contiguous_format)
+    model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # unknown to torch's types
     for block in model.blocks:
         q = block(q)
-    return model.head.accumulate(q).numpy().astype(np.int32)
+    scores: Array = model.head.accumulate(q).numpy().astype(np.int32)
+    return scores
 
 
 def check_pictures(shape: tuple[int, int, int], count: int) -> Array:
@@ -151,7 +154,7 @@ def check_pictures(shape: tuple[int, int, int], count: int) -> Array:
     h, w, c = shape
     rng = np.random.Generator(np.random.PCG64(2016))
     y, x = np.mgrid[0:h, 0:w][..., None]
-    pictures = []
+    pictures: list[Array] = []
     for _ in range(count):
         # Triangle waves in integers: no libm, so no last-digit differences between machines.
         step_y, step_x = rng.integers(-24, 25, (2, c))

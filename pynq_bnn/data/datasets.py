@@ -15,12 +15,12 @@ from typing import Any, Union
 import numpy as np
 
 from ..arrays import Array
-from ..classify.preprocess import network_input
+from ..classify.preprocess import Picture, network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
 from .classes import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
-from .folders import Reading, find_folders, is_class_folder, picture_paths, scan_split
+from .folders import Progress, Reading, find_folders, is_class_folder, picture_paths, scan_split
 from .gtsrb import Places, cutter, find_gtsrb, scan_test, scan_training
 from .split import LAYOUTS, Split, count_words
 from .svhn import read_part, read_training
@@ -59,7 +59,7 @@ class Dataset:
 
 
 def load_dataset(directory: str | Path, spec: Spec, *, parts: str = "all",
-                 progress: Callable | None = None, prepare: Callable | None = None,
+                 progress: Progress | None = None, prepare: Callable[[Picture], Array] | None = None,
                  check: Callable[[tuple[str, ...]], None] | None = None) -> Dataset:
     """The data set in ``directory``, its layout recognised from the files.
 
@@ -208,9 +208,10 @@ def _idx(path: Path, rank: int) -> Array:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable | None, progress: Callable,
-                   check: Callable) -> Dataset:
+def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable[[Picture], Array],
+                   progress: Progress, check: Callable[[tuple[str, ...]], None]) -> Dataset:
     scored, name = parts == "test", root.resolve().name or "root"
+    classes: tuple[str, ...]
     if scored and is_class_folder(root):
         classes, readings = (name,), {"train": Reading([(path, 0) for path in picture_paths(root)])}
         check(classes)
@@ -218,8 +219,8 @@ def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable | None,
         folders, classes = find_folders(root, needs_train=not scored)
         check(classes)
         wanted = [next(split for split in ("test", "validation", "train") if folders[split])] if scored else folders
-        readings = {split: scan_split(folders[split], classes, needs_all=split == "train" and not scored)
-                    for split in wanted if folders[split]}
+        readings = {split: scan_split(folder, classes, needs_all=split == "train" and not scored)
+                    for split in wanted if (folder := folders[split])}
     if not any(reading.pairs for reading in readings.values()):
         raise DataError(f"{root} holds no picture; {LAYOUTS}")
     _tell(name, classes, {split: [label for _, label in reading.pairs] for split, reading in readings.items()})
@@ -229,7 +230,8 @@ def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable | None,
     return _dataset(name, classes, spec, splits, readings)
 
 
-def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable | None, progress: Callable) -> Dataset:
+def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable[[Picture], Array],
+           progress: Progress) -> Dataset:
     readings: dict[str, Any] = {}
     test = scan_test(places, needed=places.train is None)
     if parts != "test" or test is None:

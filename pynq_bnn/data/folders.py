@@ -41,6 +41,9 @@ _CONVERTIBLE = {".heic", ".heif", ".avif", ".jxl", ".svg", ".dng", ".cr2", ".cr3
 # Folders around folders; deeper nesting is a loop of links.
 _MOST_WRAPPERS = 8
 
+# What wraps the list of pictures to read: path and label of each.
+Progress = Callable[[Sequence[tuple[Path, int]]], Iterable[tuple[Path, int]]]
+
 
 @dataclass
 class Reading:
@@ -54,7 +57,7 @@ class Reading:
     groups: list[int] = field(default_factory=list)
     crc: int = 0
 
-    def read(self, classes: Sequence[str], prepare: Callable[[Path], Array], progress: Callable) -> Split | None:
+    def read(self, classes: Sequence[str], prepare: Callable[[Path], Array], progress: Progress) -> Split | None:
         """The pictures; one that cannot be read is left out with a warning. None where none can be.
 
         Raises
@@ -278,7 +281,8 @@ def scan_split(folder: Path, classes: tuple[str, ...], needs_all: bool) -> Readi
         raise DataError(f"{extra[0]} is a class that the training folder does not have")
     pairs: list[tuple[Path, int]] = []
     skipped: Counter[str] = Counter()
-    for place, label in sorted(zip(inside, labels), key=lambda pair: pair[1]):
+    known = [(place, label) for place, label in zip(inside, labels) if label is not None]
+    for place, label in sorted(known, key=lambda pair: pair[1]):
         pictures, others = _sorted_files(place)
         pairs += [(path, label) for path in pictures]
         skipped += others

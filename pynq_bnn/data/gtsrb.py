@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ..arrays import Array
-from ..classify.preprocess import read_picture
+from ..classify.preprocess import Picture, read_picture
 from ..errors import DataError, ImageError, first_line
 from ..files import is_dir, is_file
 from .classes import GTSRB_CLASSES
@@ -46,7 +46,7 @@ class Signs(Reading):
 
     boxes: dict[Path, Box] = field(default_factory=dict)
 
-    def cut(self, path: Path, prepare: Callable) -> Array:
+    def cut(self, path: Path, prepare: Callable[[Picture], Array]) -> Array:
         """The network's pixels of the sign in the picture at ``path``."""
         image, box = read_picture(path), self.boxes[path]
         if not (0 <= box[0] < box[2] <= image.width and 0 <= box[1] < box[3] <= image.height):
@@ -88,7 +88,8 @@ def scan_training(place: Path) -> Signs:
     DataError
         Names the table that is missing, damaged or without a picture.
     """
-    signs, tracks = Signs([]), {}
+    signs = Signs([])
+    tracks: dict[tuple[int, str], int] = {}
     for number, name in enumerate(GTSRB_CLASSES):
         folder = place / f"{number:05}"
         rows = _rows(folder / f"GT-{number:05}.csv")
@@ -161,6 +162,6 @@ def _row(row: dict[str, str | None], pictures: Path, where: str) -> tuple[Path, 
     return pictures / name, label, (x1, y1, x2, y2)
 
 
-def cutter(signs: Signs, prepare: Callable) -> Callable[[Path], Array]:
+def cutter(signs: Signs, prepare: Callable[[Picture], Array]) -> Callable[[Path], Array]:
     """``prepare`` for a path among ``signs``, its region cut out."""
     return partial(signs.cut, prepare=prepare)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from ..arrays import Array
 from ..errors import DataError, OutputError
+from ..pillow import Resampling
 
 SHAPES = ("circle", "square", "triangle", "star")
 # Corners, and the inner radius where it is not the outer one, as a star's.
@@ -38,9 +39,9 @@ def film_of(photo: Image.Image, frames: int, size: tuple[int, int] = (480, 360))
         width, height = photo.width * zoom, photo.height * zoom
         left = min(max(0.0, centre[0] * photo.width - width / 2), photo.width - width)
         top = min(max(0.0, centre[1] * photo.height - height / 2), photo.height - height)
-        view = photo.resize((max(1, round(width)), max(1, round(height))), Image.BILINEAR,
+        view = photo.resize((max(1, round(width)), max(1, round(height))), Resampling.BILINEAR,
                             (left, top, left + width, top + height))
-        yield ImageOps.fit(view, size, Image.BILINEAR)
+        yield ImageOps.fit(view, size, Resampling.BILINEAR)
 
 
 def write_film(folder: str | Path, photos: Sequence[str | Path], frames: int = 24) -> Path:
@@ -97,7 +98,7 @@ def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> Array:
         draw.polygon([(x + radius * (inner if k % 2 else 1) * math.cos(turn + 2 * math.pi * k / corners),
                        y + radius * (inner if k % 2 else 1) * math.sin(turn + 2 * math.pi * k / corners))
                       for k in range(corners)], 255)
-    return np.asarray(image.resize((side, side), Image.BOX), np.float32) / 255
+    return np.asarray(image.resize((side, side), Resampling.BOX), np.float32) / 255
 
 
 def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Image:
@@ -116,10 +117,10 @@ def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Ima
         draw.line([tuple(ends), tuple(ends + rng.uniform(-0.4, 0.4, 2) * side)],
                   tuple(int(c) for c in rng.integers(0, 256, 3)), int(rng.integers(1, 4)))
     inside = shape_mask(name, rng, side)[..., None]
-    pixels = np.asarray(canvas, np.float32) * (1 - inside) + np.float32(colour) * inside
+    pixels = np.asarray(canvas, np.float32) * (1 - inside) + np.array(colour, np.float32) * inside
     for strength, grid in ((25, 3), (12, 8)):  # light and shade
         shade = Image.fromarray(rng.normal(0, strength, (grid, grid)).astype(np.float32))
-        pixels = pixels + np.asarray(shade.resize((side, side), Image.BICUBIC))[..., None]
+        pixels = pixels + np.asarray(shade.resize((side, side), Resampling.BICUBIC))[..., None]
     pixels = pixels + rng.normal(0, 8, pixels.shape)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 

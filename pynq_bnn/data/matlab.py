@@ -97,5 +97,5 @@ def _array(element: memoryview, order: str, names: tuple[str, ...]) -> tuple[str
     count = int(np.prod(shape, dtype=object))
     if stored not in _TYPES or min(shape) < 0 or len(values) != count * np.dtype(_TYPES[stored]).itemsize:
         raise ValueError(f"array {name!r} of {shape} has {len(values)} bytes of values")
-    numbers = np.frombuffer(values, np.dtype(_TYPES[stored]).newbyteorder(order))
+    numbers = np.frombuffer(values, np.dtype(order + _TYPES[stored]))
     return name, numbers.astype(_CLASSES[kind & 0xFF], copy=False).reshape(shape, order="F")

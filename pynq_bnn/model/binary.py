@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..network.layers import RowNode
 from ..network.topology import Topology
-from .blocks import BINARY_BLOCKS, Parts, flatten
+from .blocks import BINARY_BLOCKS, BinaryBlocks, BinaryLayer, Parts, flatten
+from .chain import Chain
 from .quant import BinaryWeight
 
 # Start of the latent weights. Small against ±1, so that Adam's steps of the learning rate flip signs from
@@ -21,11 +22,11 @@ class Head(nn.Module):
 
     def __init__(self, node: RowNode, parts: Parts) -> None:
         super().__init__()
-        self.fc = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
+        self.fc: BinaryLayer = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
         self.norm = parts.norm1d(node.layer.outputs)
 
     @property
-    def binary(self) -> nn.Module:
+    def binary(self) -> BinaryLayer:
         """The layer with 1-bit weights."""
         return self.fc
 
@@ -33,22 +34,23 @@ class Head(nn.Module):
         return self.fc(flatten(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.accumulate(x))
+        logits: Tensor = self.norm(self.accumulate(x))
+        return logits
 
 
-class BinaryChain(nn.Module):
+class BinaryChain(Chain):
     """A topology as a Brevitas model: (N, C, H, W) float input codes q in, (N, classes) logits out."""
 
     def __init__(self, topology: Topology, classes: int, parts: Parts | None = None) -> None:
         super().__init__()
         parts = parts or Parts()
         *hidden, last = topology.nodes(classes)
-        self.blocks = nn.ModuleList(BINARY_BLOCKS[node.layer](node, parts) for node in hidden)
+        self.blocks = BinaryBlocks(BINARY_BLOCKS[node.layer](node, parts) for node in hidden)
         self.head = Head(last, parts)
         for layer in self.binary_layers():
             nn.init.uniform_(layer.weight, -INITIAL_WEIGHT, INITIAL_WEIGHT)
 
-    def binary_layers(self) -> list[nn.Module]:
+    def binary_layers(self) -> list[BinaryLayer]:
         """Every layer with 1-bit weights, first and last included."""
         return [block.binary for block in (*self.blocks, self.head)]
 
@@ -56,7 +58,8 @@ class BinaryChain(nn.Module):
         x = q
         for block in self.blocks:
             x = block(x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     @torch.no_grad()
     def clip_weights(self) -> None:

@@ -6,17 +6,20 @@ folds into one integer threshold a channel (see ``pynq_bnn.compile``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import brevitas.nn as qnn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..network.graph import Node
 from ..network.handlers import Handlers
-from ..network.layers import ROW_KINDS, Conv, Fc, RowNode
+from ..network.layers import ROW_KINDS, Conv, Fc, Row
 from .convolution import SMALL_MAP, small_map_conv
 from .quant import BinaryActivation, BinaryWeight
-from .shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
+from .shift_norm import Norm, ShiftBatchNorm1d, ShiftBatchNorm2d
 
 BATCH_NORM_EPS = 1e-4
 
@@ -30,36 +33,93 @@ class Parts:
     shift_norm: bool = False
 
     def sign(self) -> nn.Module:
-        return qnn.QuantIdentity(act_quant=BinaryActivation.let(gradient=self.gradient, stochastic=self.stochastic))
+        act_quant = BinaryActivation.let(gradient=self.gradient, stochastic=self.stochastic)
+        sign: nn.Module = qnn.QuantIdentity(act_quant=act_quant)
+        return sign
 
-    def norm1d(self, channels: int) -> nn.Module:
+    def norm1d(self, channels: int) -> nn.BatchNorm1d:
         return (ShiftBatchNorm1d if self.shift_norm else nn.BatchNorm1d)(channels, BATCH_NORM_EPS)
 
-    def norm2d(self, channels: int) -> nn.Module:
+    def norm2d(self, channels: int) -> nn.BatchNorm2d:
         return (ShiftBatchNorm2d if self.shift_norm else nn.BatchNorm2d)(channels, BATCH_NORM_EPS)
+
+
+class BinaryLayer(Protocol):
+    """A layer of Brevitas with 1-bit weights, as far as it is used here; Brevitas carries no types."""
+
+    weight: nn.Parameter
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def quant_weight(self) -> Any:
+        """The weights, ±1, in its attribute ``value``."""
+
+
+class BinaryConv(BinaryLayer, Protocol):
+    """A convolution of Brevitas."""
+
+    padding: tuple[int, int]
+    kernel_size: tuple[int, int]
 
 
 # --- 1-bit weights and activations ---------------------------------------------------------------------
 
-BINARY_BLOCKS: Handlers[type[ConvBlock] | type[FcBlock]] = Handlers("block of a row with 1-bit weights", ROW_KINDS)
+class BinaryBlock(nn.Module):
+    """What folding and warm starts ask of every block of a hidden row."""
+
+    row: Row
+    norm: Norm
+    sign: nn.Module
+
+    if TYPE_CHECKING:  # torch's own returns anything
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    @property
+    def binary(self) -> BinaryLayer:
+        """The layer with 1-bit weights."""
+        raise NotImplementedError
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        """The integer sums, before pooling."""
+        raise NotImplementedError
+
+    def seen_by_norm(self, x: Tensor) -> Tensor:
+        """The sums that batch norm gets."""
+        return self.accumulate(x)
+
+    def activate(self, acc: Tensor) -> Tensor:
+        """BN and sign, the rule that a threshold replaces."""
+        bits: Tensor = self.sign(self.norm(acc))
+        return bits
+
+
+class BinaryBlocks(nn.ModuleList):
+    """The blocks of a chain."""
+
+    if TYPE_CHECKING:  # torch's own knows modules alone
+        def __iter__(self) -> Iterator[BinaryBlock]: ...
+
+
+BINARY_BLOCKS: Handlers[Callable[[Node[Any], Parts], BinaryBlock]] = Handlers("block of a row with 1-bit weights",
+                                                                              ROW_KINDS)
 
 
 @BINARY_BLOCKS.for_(Conv)
-class ConvBlock(nn.Module):
+class ConvBlock(BinaryBlock):
     """conv → BN → sign → pool, or conv → pool → BN → sign (``row.order``); (N, C, H, W) in and out."""
 
-    def __init__(self, node: RowNode, parts: Parts) -> None:
+    def __init__(self, node: Node[Conv], parts: Parts) -> None:
         super().__init__()
-        self.row = row = node.layer
+        self.row: Conv = node.layer
+        row = self.row
         padding = 0 if row.pad_value == "one" else row.padding
-        self.conv = qnn.QuantConv2d(node.input.shape[2], row.channels, row.kernel, stride=row.stride, padding=padding,
-                                    bias=False, weight_quant=BinaryWeight)
+        self.conv: BinaryConv = qnn.QuantConv2d(node.input.shape[2], row.channels, row.kernel, stride=row.stride,
+                                                padding=padding, bias=False, weight_quant=BinaryWeight)
         self.norm = parts.norm2d(row.channels)
         self.sign = parts.sign()
 
     @property
-    def binary(self) -> nn.Module:
-        """The layer with 1-bit weights."""
+    def binary(self) -> BinaryLayer:
         return self.conv
 
     def accumulate(self, x: Tensor) -> Tensor:
@@ -86,10 +146,6 @@ class ConvBlock(nn.Module):
         acc = self.accumulate(x)
         return self._pool(acc) if self.row.order == "pool-sign" else acc
 
-    def activate(self, acc: Tensor) -> Tensor:
-        """BN and sign, the rule that a threshold replaces."""
-        return self.sign(self.norm(acc))
-
     def forward(self, x: Tensor) -> Tensor:
         """In the order sign-pool the pool is taken before the sign, which changes no value.
 
@@ -97,35 +153,30 @@ class ConvBlock(nn.Module):
         where the maximum of ±1 would send it to the first of several equal ones.
         """
         x = self.norm(self.seen_by_norm(x))
-        return self.sign(self._pool(x) if self.row.order == "sign-pool" else x)
+        bits: Tensor = self.sign(self._pool(x) if self.row.order == "sign-pool" else x)
+        return bits
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, self.row.pool) if self.row.pool > 1 else x
 
 
 @BINARY_BLOCKS.for_(Fc)
-class FcBlock(nn.Module):
+class FcBlock(BinaryBlock):
     """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out, a map read as (y, x, channel)."""
 
-    def __init__(self, node: RowNode, parts: Parts) -> None:
+    def __init__(self, node: Node[Fc], parts: Parts) -> None:
         super().__init__()
         self.row = node.layer
-        self.fc = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
+        self.fc: BinaryLayer = qnn.QuantLinear(node.fan_in, node.layer.outputs, bias=False, weight_quant=BinaryWeight)
         self.norm = parts.norm1d(node.layer.outputs)
         self.sign = parts.sign()
 
     @property
-    def binary(self) -> nn.Module:
-        """The layer with 1-bit weights."""
+    def binary(self) -> BinaryLayer:
         return self.fc
 
     def accumulate(self, x: Tensor) -> Tensor:
         return self.fc(flatten(x))
-
-    seen_by_norm = accumulate
-
-    def activate(self, acc: Tensor) -> Tensor:
-        return self.sign(self.norm(acc))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activate(self.accumulate(x))
@@ -138,14 +189,14 @@ def flatten(x: Tensor) -> Tensor:
 
 # --- full precision ------------------------------------------------------------------------------------
 
-REAL_BLOCKS: Handlers[type[RealConvBlock] | type[RealFcBlock]] = Handlers("block of a row in full precision", ROW_KINDS)
+REAL_BLOCKS: Handlers[Callable[[Node[Any]], nn.Module]] = Handlers("block of a row in full precision", ROW_KINDS)
 
 
 @REAL_BLOCKS.for_(Conv)
 class RealConvBlock(nn.Module):
     """conv → BN → ReLU → pool; (N, C, H, W) in and out. Both orders of the binary block are the same here."""
 
-    def __init__(self, node: RowNode) -> None:
+    def __init__(self, node: Node[Conv]) -> None:
         super().__init__()
         row, channels_in = node.layer, node.input.shape[2]
         self.pool = row.pool
@@ -161,7 +212,7 @@ class RealConvBlock(nn.Module):
 class RealFcBlock(nn.Module):
     """fc → BN → ReLU; (N, C, H, W) or (N, features) in, (N, units) out."""
 
-    def __init__(self, node: RowNode) -> None:
+    def __init__(self, node: Node[Fc]) -> None:
         super().__init__()
         self.fc = nn.Linear(node.fan_in, node.layer.outputs, bias=False)
         self.norm = nn.BatchNorm1d(node.layer.outputs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,19 +18,20 @@ SMALL_MAP = 64
 
 def small_map_conv(x: Tensor, weight: Tensor, padding: int) -> Tensor:
     """The convolution of (N, C, H, W) with (K, C, R, S), stride 1, zeros around it; ``F.conv2d`` in all values."""
-    return _SmallMapConv.apply(x.to(weight.dtype), weight, padding)  # autocast's type is the weight's
+    apply: Callable[[Tensor, Tensor, int], Tensor] = _SmallMapConv.apply
+    return apply(x.to(weight.dtype), weight, padding)  # autocast's type is the weight's
 
 
 class _SmallMapConv(torch.autograd.Function):
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding = padding
         return F.conv2d(x, weight, padding=padding)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         to_x, to_weight, _ = ctx.needs_input_grad
         return (conv2d_input(x.shape, weight, grad, padding=ctx.padding) if to_x else None,

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from ..network.topology import Topology
 from .blocks import REAL_BLOCKS
+from .chain import Chain
 
 
-class RealChain(nn.Module):
+class RealChain(Chain):
     """A topology with real weights and ReLU: (N, C, H, W) float input codes q in, (N, classes) logits out.
 
     Padding adds zeros, also where the binary network pads with +1.
@@ -24,7 +25,5 @@ class RealChain(nn.Module):
         x = q
         for block in self.blocks:
             x = block(x)
-        return self.head(x.flatten(1))
-
-    def clip_weights(self) -> None:
-        """Real weights need no bounds; here so that both kinds of model train alike."""
+        logits: Tensor = self.head(x.flatten(1))
+        return logits

@@ -7,6 +7,9 @@ one autograd function; proxies, layers and export keep Brevitas' interface.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from brevitas.inject import ExtendedInjector
 from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
@@ -29,7 +32,7 @@ class _Sign(torch.autograd.Function):
     """sign(x); its kinds differ in the gradient."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return _sign(x)
 
@@ -38,16 +41,17 @@ class _ClippedSign(_Sign):
     """Gradient 1 where |x| < 1, else 0 (Courbariaux 2016, equation 4)."""
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
+        passed: Tensor = torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
+        return passed
 
 
 class _ApproxSign(_Sign):
     """Gradient max(0, 2 − 2|x|), that of a piecewise parabola (Liu et al., Bi-Real Net, 2018, equation 6)."""
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         if sign_kernels.fits(x):
             return sign_kernels.approx_gradient(x, grad)
@@ -58,7 +62,7 @@ class _StochasticSign(_ClippedSign):
     """+1 with probability clip((x + 1)/2, 0, 1), else −1 (Courbariaux 2016, equations 2 and 3)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return _sign(x - torch.empty_like(x).uniform_(-1, 1))
 
@@ -67,15 +71,16 @@ class _PlainSign(torch.autograd.Function):
     """sign(x); the gradient passes unchanged (latent weights are clipped after each step)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         return _sign(x)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad
 
 
-GRADIENTS = {"plain": _PlainSign, "clipped": _ClippedSign, "approx": _ApproxSign}
+GRADIENTS: dict[str, type[torch.autograd.Function]] = {"plain": _PlainSign, "clipped": _ClippedSign,
+                                                       "approx": _ApproxSign}
 
 
 class SignQuant(nn.Module):
@@ -84,10 +89,13 @@ class SignQuant(nn.Module):
     ``gradient`` names what passes back; with ``stochastic`` training draws the sign at random.
     """
 
+    _one: Tensor
+    _zero: Tensor
+
     def __init__(self, gradient: str, stochastic: bool) -> None:
         super().__init__()
-        self.sign = GRADIENTS[gradient].apply
-        self.training_sign = _StochasticSign.apply if stochastic else self.sign
+        self.sign: Callable[[Tensor], Tensor] = GRADIENTS[gradient].apply
+        self.training_sign: Callable[[Tensor], Tensor] = _StochasticSign.apply if stochastic else self.sign
         self.register_buffer("_one", torch.tensor(1.0), persistent=False)
         self.register_buffer("_zero", torch.tensor(0.0), persistent=False)
 

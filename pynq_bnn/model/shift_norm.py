@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def power_of_two(x: Tensor) -> Tensor:
@@ -13,11 +16,16 @@ def power_of_two(x: Tensor) -> Tensor:
     return x + (exact - x).detach()
 
 
-class _ShiftNorm:
+class _ShiftNorm(_BatchNorm):
     """ŷ = AP2(γ)·(x − μ)·AP2(1/√(v + ε)) + β with v = mean of C·AP2(C), C = x − μ.
 
     The product of two powers of two is exact, so the map stays monotone and folds into a threshold.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float | Tensor  # type: ignore[assignment]  # that of torch's batch norm is a number
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -48,10 +56,22 @@ class ShiftBatchNorm2d(_ShiftNorm, nn.BatchNorm2d):
     """(N, C, H, W) in and out."""
 
 
-def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
+def running(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Mean and variance, (C,) each, that a batch norm has followed in training.
+
+    Raises
+    ------
+    ValueError
+        It follows none.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("this batch norm keeps no running statistics")
+    return norm.running_mean, norm.running_var
+
+
+def affine(norm: Norm) -> tuple[Tensor, Tensor]:
     """Scale and offset, (C,) float64 each, of what a batch norm of either kind does in eval mode."""
-    gamma, beta, mean, variance = (t.detach().double() for t in (norm.weight, norm.bias, norm.running_mean,
-                                                                 norm.running_var))
+    gamma, beta, mean, variance = (t.detach().double() for t in (norm.weight, norm.bias, *running(norm)))
     if isinstance(norm, _ShiftNorm):
         scale = power_of_two(gamma) * power_of_two((variance + norm.eps).rsqrt())
     else:

@@ -5,6 +5,8 @@ Torch's own operations take two kernels for the sign and four for its gradient, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,13 +20,13 @@ _BLOCK = 2048
 
 if triton is not None:
     @triton.jit
-    def _sign_kernel(x_in, y_out, count, block: tl.constexpr):
+    def _sign_kernel(x_in: Any, y_out: Any, count: Any, block: tl.constexpr) -> None:
         place = tl.program_id(0) * block + tl.arange(0, block)
         x = tl.load(x_in + place, mask=place < count, other=0.0).to(tl.float32)
         tl.store(y_out + place, tl.where(x >= 0, 1.0, -1.0).to(y_out.dtype.element_ty), mask=place < count)
 
     @triton.jit
-    def _approx_kernel(x_in, grad_in, grad_out, count, block: tl.constexpr):
+    def _approx_kernel(x_in: Any, grad_in: Any, grad_out: Any, count: Any, block: tl.constexpr) -> None:
         place = tl.program_id(0) * block + tl.arange(0, block)
         x = tl.load(x_in + place, mask=place < count, other=0.0).to(tl.float32)
         grad = tl.load(grad_in + place, mask=place < count, other=0.0).to(tl.float32)

@@ -71,11 +71,13 @@ def bench(network: Network, batch: int, simulation: Simulation | None = None) ->
         config = backend.config
         single, driver = _single(backend, network)
         plan = schedule(network, config, batch, cuts=backend.simulation.cuts, slots=backend.simulation.slots)
-        counters, layers = None, []
+        measurements: list[Counters] = []
+        layers: list[LayerCycles] = []
         for number, program in enumerate(plan.programs):
             measured, seen = _program(backend, plan, number, batch)
-            counters = measured if counters is None else counters + measured
+            measurements.append(measured)
             layers += _layers(network, program, number, measured.cycles / batch, seen, config.bit_ops)
+    counters = sum(measurements[1:], measurements[0])
     names = ("computing", "parameters", "images", "results")
     shares = {name: value / counters.cycles for name, value in zip(names, counters.values[1:])}
     shares["other"] = 1 - sum(shares.values())

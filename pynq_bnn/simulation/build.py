@@ -339,7 +339,8 @@ def _runtime_sources(model: Path) -> tuple[Path, list[Path]]:
 
 def _run(commands: Sequence[Sequence[str]], folder: Path, build_log: Path) -> None:
     """Run all, as many at a time as there are processors; the first to fail or an interrupt ends the others."""
-    waiting, running = list(commands), []
+    waiting = list(commands)
+    running: list[subprocess.Popen[bytes]] = []
     try:
         while waiting or running:
             while waiting and len(running) < (os.cpu_count() or 1):

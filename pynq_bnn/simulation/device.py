@@ -9,11 +9,15 @@ import os
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +135,7 @@ class SimulatedCore:
                  timing: MemoryTiming | None = None) -> None:
         self._handle: int | None = None
         self._library = _load(Path(library))
-        self._arrays: list[np.ndarray] = []
+        self._arrays: list[Array] = []
         if trace is not None and not self._library.bnn_sim_can_trace():
             raise BackendError(f"{library} cannot write a trace; build it with trace=True")
         self._handle = self._library.bnn_sim_create(seed % (1 << 64), None if trace is None else os.fsencode(trace))
@@ -142,7 +146,7 @@ class SimulatedCore:
             self.set_timing(timing)
         self.reset()
 
-    def add_memory(self, base: int, array: np.ndarray, *, readable: bool = True, writable: bool = False) -> None:
+    def add_memory(self, base: int, array: Array, *, readable: bool = True, writable: bool = False) -> None:
         """Let the core see ``array`` at the addresses from ``base`` on; it is read and written in place.
 
         Parameters
@@ -184,7 +188,7 @@ class SimulatedCore:
             When a value is out of range.
         """
         values = {field.name: getattr(timing, field.name) for field in fields(timing)}
-        whole = [values[name] for name, kind in _Timing._fields_ if kind is c_uint32]
+        whole = [values[name] for name, kind, *_ in _Timing._fields_ if kind is c_uint32]
         if not all(0 <= value < 1 << 31 for value in whole) or self._call("set_timing", byref(_Timing(**values))):
             raise BackendError(f"{timing} does not fit; latency and outstanding bursts from 1, rate above 0 and up to "
                                f"1, probabilities from 0 and below 1")
@@ -267,7 +271,7 @@ class SimulatedCore:
     @property
     def cycles(self) -> int:
         """Cycles since the simulator was made, those in reset included."""
-        return self._call("cycles")
+        return int(self._call("cycles"))
 
     @property
     def violation(self) -> str | None:
@@ -280,7 +284,7 @@ class SimulatedCore:
         """What the memory has taken and given since the simulator was made."""
         counts = _Counts()
         self._call("get_counts", byref(counts))
-        return Traffic(*(int(getattr(counts, name)) for name, _ in _Counts._fields_))
+        return Traffic(*(int(getattr(counts, name)) for name, *_ in _Counts._fields_))
 
     def flush(self) -> None:
         """Write what the trace holds so far to its file."""
@@ -293,7 +297,7 @@ class SimulatedCore:
             self._library.bnn_sim_destroy(handle)
         self._arrays = []
 
-    def __enter__(self) -> SimulatedCore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

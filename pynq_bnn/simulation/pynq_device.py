@@ -13,18 +13,22 @@ import tempfile
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynq.buffer import PynqBuffer
 from pynq.pl_server.device import Device
 
+from ..arrays import Array
 from ..board.hwh import ADDRESS_SIZE, BASE_ADDRESS, PLL_MHZ, hwh_text
 from ..board.pynq_globals import enter, leave, make_active
 from ..program.batch import OFFSETS
 from ..program.config import Config
 from .build import build, core_sources
 from .device import MemoryTiming, SimulatedCore
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 DRAM_START, DRAM_BYTES = 0x1000_0000, 128 << 20  # contiguous memory of the boards' images
 _PAGE = 4096
@@ -41,6 +45,8 @@ _NAMES = {offset: name for name, offset in OFFSETS.items()}
 
 class SimulatedBuffer(PynqBuffer):
     """Contiguous memory of a simulated device; freed once, by whoever holds the whole."""
+
+    owner: SimulatedDevice | None
 
     def freebuffer(self) -> None:
         device, self.owner = getattr(self, "owner", None), None
@@ -119,7 +125,7 @@ class SimulatedDevice(Device):
         self.allocations = self.downloads = 0
         self.buffers: dict[int, int] = {}
         self.system_registers = dict(_SYSTEM_REGISTERS)
-        self._copies: dict[int, np.ndarray] = {}
+        self._copies: dict[int, Array] = {}
         self.alone = threading.RLock()
         self._loaded, self._is_accelerator = b"", False
         self._noise = np.random.default_rng(seed)
@@ -190,7 +196,7 @@ class SimulatedDevice(Device):
         with self.alone:
             return self._allocate(shape, np.dtype(dtype), cacheable)
 
-    def _allocate(self, shape: Any, dtype: np.dtype, cacheable: int) -> SimulatedBuffer:
+    def _allocate(self, shape: Any, dtype: np.dtype[Any], cacheable: int) -> SimulatedBuffer:
         size = int(np.prod(shape)) * dtype.itemsize
         address = self._find_room(size)
         held = np.zeros(-(-size // 8) * 8, np.uint8)
@@ -234,7 +240,7 @@ class SimulatedDevice(Device):
     def invalidate(self, bo: int, offset: int, pointer: int, size: int) -> None:
         _bytes_at(pointer, size)[...] = self._part(bo, offset, size)
 
-    def _part(self, bo: int, offset: int, size: int) -> np.ndarray:
+    def _part(self, bo: int, offset: int, size: int) -> Array:
         if bo not in self._copies:
             raise RuntimeError(f"the buffer at {bo:#x} is freed")
         return self._copies[bo][offset:offset + size]
@@ -281,7 +287,7 @@ class SimulatedDevice(Device):
 
     def close(self) -> None:
         """Free the simulator and put pynq's globals back; may be called twice."""
-        core, self.core = getattr(self, "core", None), None
+        core, self.core = getattr(self, "core", None), None  # type: ignore[assignment]  # closed
         if core is None:
             return
         leave(self)
@@ -290,14 +296,14 @@ class SimulatedDevice(Device):
         self._copies.clear()
         self._folder.cleanup()
 
-    def __enter__(self) -> SimulatedDevice:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
 
-def _bytes_at(pointer: int, size: int) -> np.ndarray:
+def _bytes_at(pointer: int, size: int) -> Array:
     return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(pointer))
 
 

@@ -39,7 +39,7 @@ class Batches:
         for start in range(0, len(images), self.batch):
             yield self.encode(images[start:start + self.batch]), labels[start:start + self.batch]
 
-    def shuffled(self, config: TrainConfig, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(self, config: TrainConfig, epoch: int) -> Iterator[tuple[Tensor, ...]]:
         """The split in random order, augmented; all of it follows from seed, epoch and kind of device alone."""
         seed = config.seed * 1_000_003 + epoch
         generator = torch.Generator(self.device).manual_seed(seed + (self.processes.rank << 40))

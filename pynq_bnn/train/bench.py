@@ -16,7 +16,7 @@ from .captured import CapturedStep
 from .checkpoint import build_model
 from .config import TrainConfig
 from .fit import device_name
-from .step import Step, make_optimizer
+from .step import Step, make_optimizer, on_device
 
 BATCH, ROUNDS = 100, 8
 NETWORK = "cnv-cifar10"
@@ -58,7 +58,7 @@ def _ratios(milliseconds: dict[str, float]) -> dict[str, float]:
 
 def _ours(q: Tensor, labels: Tensor, real: bool, captured: bool) -> Callable[[], None]:
     config = TrainConfig(real=real)
-    model = build_model(TOPOLOGIES[NETWORK], 10, config.to_dict()).to(q.device, memory_format=torch.channels_last)
+    model = on_device(build_model(TOPOLOGIES[NETWORK], 10, config.to_dict()), q.device)
     optimizer = make_optimizer(model, config, torch.tensor(config.lr, device=q.device) if captured else None)
     step = (CapturedStep if captured else Step)(model.train(), optimizer, config, q.device)
     step.set_rate(config.lr, 0.1)

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import TrainError
-from ..model.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d
+from ..model.chain import Chain
+from ..model.shift_norm import ShiftBatchNorm1d, ShiftBatchNorm2d, running
 from .config import TrainConfig
 from .processes import Processes
 from .step import Step
@@ -49,9 +51,9 @@ class Statistics:
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
-        norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         self.momentum = torch.zeros((), device=device)
-        self.norms = []
+        self.norms: list[_BatchNorm] = []
         for norm in norms:
             if isinstance(norm, (ShiftBatchNorm1d, ShiftBatchNorm2d)):
                 norm.momentum = self.momentum  # its own arithmetic takes a tensor as well
@@ -64,8 +66,8 @@ class Statistics:
                        for norm, a, b in zip(self.norms, starts[0::2], starts[1::2])]
                       for buffer in (self.running, self.batch)]
         for norm, (mean, variance) in zip(self.norms, self.views[0]):
-            mean.copy_(norm.running_mean)
-            variance.copy_(norm.running_var)
+            for view, values in zip((mean, variance), running(norm)):
+                view.copy_(values)
         self._show(0)
 
     def _show(self, which: int) -> None:
@@ -92,19 +94,20 @@ class BufferedStep(Step):
     The optimizer's learning rate has to be a tensor, see :func:`~pynq_bnn.train.step.make_optimizer`.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
-                 teacher: nn.Module | None = None) -> None:
+    def __init__(self, model: Chain, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
+                 teacher: Chain | None = None) -> None:
         super().__init__(model, optimizer, config, device, teacher=teacher)
         self.statistics = Statistics(model, device)
-        self.buffers: tuple[Tensor, ...] | None = None
+        self.buffers: tuple[Tensor, ...] = ()
 
     def set_rate(self, rate: float, momentum: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"].fill_(rate)
         self.statistics.momentum.fill_(momentum)
 
-    def __call__(self, *batch: Tensor) -> None:
-        if self.buffers is None:
+    def __call__(self, q: Tensor, labels: Tensor, answers: Tensor | None = None) -> None:
+        batch = (q, labels) if answers is None else (q, labels, answers)
+        if not self.buffers:
             self.buffers = tuple(torch.empty_like(part) for part in batch)
             self._fill(batch)
             self._prepare()

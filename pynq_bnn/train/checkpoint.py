@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..data.datasets import Dataset
 from ..errors import NetworkError, TrainError, first_line
 from ..files import is_dir, is_file, write_atomically
 from ..model.binary import BinaryChain
 from ..model.blocks import Parts
+from ..model.chain import Chain
 from ..model.full_precision import RealChain
 from ..network.file import MAGIC
 from ..network.spec import InputSpec
@@ -36,10 +36,11 @@ _FOREIGN = {".onnx": "ONNX", ".h5": "Keras", ".keras": "Keras", ".tflite": "Tens
 # Columns of the history, one row an epoch.
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 # Plain fields and their types; files that users pass around may hold anything.
-_FIELDS = {"topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict,
-           "optimizer": dict, "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
-           "validation_accuracy": (int, float), "test_accuracy": (int, float), "start": (dict, type(None)),
-           "teacher": (dict, type(None)), "split": str, "pictures": str, "best_loss": (int, float)}
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict, "optimizer": dict,
+    "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
+    "validation_accuracy": (int, float), "test_accuracy": (int, float), "start": (dict, type(None)),
+    "teacher": (dict, type(None)), "split": str, "pictures": str, "best_loss": (int, float)}
 
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
@@ -55,7 +56,7 @@ def fingerprint(data: Dataset) -> str:
     labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
     if not content:
         splits = [split for split in (data.train, data.validation) if split is not None]
-        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images)):08x}" for split in splits)
+        content = " ".join(f"{zlib.crc32(np.ascontiguousarray(split.images).data):08x}" for split in splits)
     if data.validation is not None:
         content += f" {zlib.crc32(data.validation.labels.tobytes()):08x}"
     return f"{len(data.train)} pictures, labels {labels:08x}{CONTENT}{content}"
@@ -158,7 +159,7 @@ def check_resumable(state: dict[str, Any], where: str) -> None:
                          f" it with --from {where} and another --out")
 
 
-def build_model(topology: Topology, classes: int, config: dict[str, Any]) -> nn.Module:
+def build_model(topology: Topology, classes: int, config: dict[str, Any]) -> Chain:
     """The model that a training with these settings has; what they do not say has its default."""
     if config.get("real"):
         return RealChain(topology, classes)
@@ -166,7 +167,7 @@ def build_model(topology: Topology, classes: int, config: dict[str, Any]) -> nn.
     return BinaryChain(topology, classes, Parts(**parts))
 
 
-def restore_model(state: dict[str, Any], where: str) -> tuple[nn.Module, Topology]:
+def restore_model(state: dict[str, Any], where: str) -> tuple[Chain, Topology]:
     """The model of a checkpoint, in eval mode, and its topology.
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from ..data.datasets import Dataset
 from ..errors import OutputError, TrainError, first_line
+from ..model.chain import Chain
 from ..network.topology import Topology
 from .batches import Batches
 from .captured import CapturedStep, captures
@@ -41,7 +42,7 @@ from .pace import Pace
 from .pool import PooledBatches
 from .processes import Processes
 from .schedule import learning_rate, norm_momentum
-from .step import Step, batch_loss, load_optimizer_state, make_optimizer, optimizer_state
+from .step import Step, batch_loss, load_optimizer_state, make_optimizer, on_device, optimizer_state
 from .warm import load_teacher, seen_here, warm_start
 
 log = logging.getLogger(__name__)
@@ -159,14 +160,15 @@ class Run:
         self.training = (PooledBatches(training, self.spec, config, device, self.processes) if config.pool
                          else Batches(training, self.spec, config.batch, device, self.processes))
         self.validation = Batches(self.validation_split, self.spec, 500, device)
-        model = build_model(topology, len(data.classes), config.to_dict())
-        self.model = model.to(device, memory_format=torch.channels_last)
-        self.teacher, self.origin = None, {"start": None, "teacher": None}
+        self.model = on_device(build_model(topology, len(data.classes), config.to_dict()), device)
+        self.teacher: Chain | None = None
+        self.origin: dict[str, dict[str, Any] | None] = {"start": None, "teacher": None}
         rate = torch.tensor(config.lr, device=device) if self.captured else config.lr
         self.optimizer = make_optimizer(self.model, config, rate)
-        self.epoch, self.best, self.best_loss, self.history = 0, -1.0, math.inf, []
+        self.epoch, self.best, self.best_loss = 0, -1.0, math.inf
+        self.history: list[dict[str, Any]] = []
         self.label = ""  # begins each line of the log, where several trainings write there
-        self.unsaved = None  # the best checkpoint, while writing waits
+        self.unsaved: dict[str, Any] | None = None  # the best checkpoint, while writing waits
 
     @classmethod
     def opened(cls, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str, device: torch.device,
@@ -187,11 +189,12 @@ class Run:
         """Load the teacher, which sees the same batches in eval mode."""
         if path is None:
             return
-        model, self.origin["teacher"] = load_teacher(path, self.topology, list(self.data.classes))
-        self.teacher = model.to(self.device, memory_format=torch.channels_last)
+        model, origin = load_teacher(path, self.topology, list(self.data.classes))
+        self.origin["teacher"], teacher = origin, on_device(model, self.device)
         if isinstance(self.training, PooledBatches):
-            self.training.teach(self.teacher, self.origin["teacher"]["weights"])
-            self.teacher = None  # its answers are all that a step needs
+            self.training.teach(teacher, origin["weights"])  # its answers are all that a step needs
+        else:
+            self.teacher = teacher
 
     # --- state on disk -----------------------------------------------------------------------------
 
@@ -211,7 +214,7 @@ class Run:
                             " same --seed and --validation as there (of a training by an earlier pynq-bnn that does not"
                             " help, it held out others)", role)
         if self.captured:
-            self.step = CapturedStep(self.model, self.optimizer, self.config, self.device, self.teacher)
+            self.step: Step = CapturedStep(self.model, self.optimizer, self.config, self.device, self.teacher)
         else:
             parallel = self.processes.parallel(self.model, self.device)
             self.step = Step(self.model, self.optimizer, self.config, self.device, parallel, self.teacher)
@@ -303,7 +306,7 @@ class Run:
         minutes = round((self.config.epochs - self.epoch) * sum(recent) / len(recent) / 60)
         return f"{minutes // 60} h {minutes % 60:02d} min"
 
-    def _train_epoch(self) -> Iterator[None]:
+    def _train_epoch(self) -> Generator[None, None, tuple[float, float]]:
         """Yields after each step; returns mean loss and accuracy (0…1) on the training pictures."""
         self.model.train()
         # Whatever layers draw at random follows from the epoch, so that a resumed training draws the same.
@@ -334,7 +337,7 @@ class Run:
     # --- evaluation --------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, batches: Batches) -> tuple[float, float]:
+    def evaluate(self, model: Chain, batches: Batches) -> tuple[float, float]:
         """Mean loss and accuracy (0…1) in float32."""
         model.eval()
         loss, correct = 0.0, 0
@@ -361,11 +364,12 @@ class Run:
 
     def release(self) -> None:
         """Give up what training needed on the device; :meth:`finish` works without."""
-        self.model = self.teacher = self.optimizer = self.step = self.training = self.validation = None
+        self.teacher = None
+        del self.model, self.optimizer, self.step, self.training, self.validation
 
 
 @torch.no_grad()
-def _temperature(model: nn.Module, validation: Batches) -> float:
+def _temperature(model: Chain, validation: Batches) -> float:
     """The temperature of least validation cross-entropy (Guo et al. 2017), searched on a grid of 2 %."""
     model.eval()
     outputs = [(model(q), labels) for q, labels in validation.in_order()]
@@ -380,7 +384,8 @@ def _differing(mine: Any, theirs: Any) -> tuple[Any, Any]:
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         return mine, theirs
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key)]
-    return tuple({key: part[key] for key in keys if key in part} for part in (mine, theirs))
+    first, second = ({key: part[key] for key in keys if key in part} for part in (mine, theirs))
+    return first, second
 
 
 def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from ..data.split import Split
+from ..model.chain import Chain
+from ..network.spec import InputSpec
 from ..network.topology import Topology
 from .batches import Batches
 from .captured import CapturedStep
 from .checkpoint import build_model, input_spec
 from .config import TrainConfig
 from .pool import Pool, PooledBatches
-from .step import Step, make_optimizer
+from .step import Step, make_optimizer, on_device
 
 # Writing checkpoints, lines and whatever else is not measured, as a part of the time.
 _MARGIN = 1.15
@@ -74,18 +76,23 @@ class _Trial:
         noise = Split(rng.integers(0, 256, (self.count, *topology.input_shape), dtype=np.uint8),
                       rng.integers(0, classes, self.count))
         spec = input_spec(topology, "extend")
-        self.model = build_model(topology, classes, config.to_dict()).to(device, memory_format=torch.channels_last)
-        self.taught = build_model(teacher[0], classes, teacher[1].to_dict()).eval() if teacher else None
-        if self.taught is not None:
-            self.taught = self.taught.to(device, memory_format=torch.channels_last)
-        self.batches = (PooledBatches(noise, spec, config, device) if config.pool
-                        else Batches(noise, spec, config.batch, device))
-        if self.taught is not None and config.pool:
-            self.batches.teach(self.taught, "trial")
+        self.model = on_device(build_model(topology, classes, config.to_dict()), device)
+        self.taught: Chain | None = None
+        if teacher is not None:
+            self.taught = on_device(build_model(teacher[0], classes, teacher[1].to_dict()).eval(), device)
+        self.batches = self._batches(noise, spec)
         cuda = device.type == "cuda"
         optimizer = make_optimizer(self.model, config, torch.tensor(config.lr, device=device) if cuda else None)
         self.step = (CapturedStep if cuda else Step)(self.model, optimizer, config, device,
                                                      teacher=None if config.pool else self.taught)
+
+    def _batches(self, noise: Split, spec: InputSpec) -> Batches:
+        if not self.config.pool:
+            return Batches(noise, spec, self.config.batch, self.device)
+        batches = PooledBatches(noise, spec, self.config, self.device)
+        if self.taught is not None:
+            batches.teach(self.taught, "trial")
+        return batches
 
     def timed(self, work: Callable[[], None]) -> float:
         began = time.perf_counter()

@@ -8,9 +8,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.split import Split
+from ..model.chain import Chain
 from ..network.spec import InputSpec
 from .augment import augment
 from .batches import Batches
@@ -42,7 +43,7 @@ class Pool:
                                              for part in batches.images.split(_PART)])
         return self.copies[number]
 
-    def answer(self, number: int, batches: Batches, config: TrainConfig, teacher: nn.Module, key: str) -> Tensor:
+    def answer(self, number: int, batches: Batches, config: TrainConfig, teacher: Chain, key: str) -> Tensor:
         """The teacher's logits to a copy."""
         if (key, number) not in self.answers:
             self.answers[key, number] = _finished([teacher_answers(teacher, batches.encode(part))
@@ -72,9 +73,9 @@ class PooledBatches(Batches):
         key = (zlib.crc32(split.images.tobytes()), split.images.shape, spec.background, spec.bits, str(device),
                *(getattr(config, name) for name in _AUGMENTATION))
         self.pool = _pools.setdefault(key, Pool())
-        self.teacher: tuple[nn.Module, str] | None = None
+        self.teacher: tuple[Chain, str] | None = None
 
-    def teach(self, teacher: nn.Module, key: str) -> None:
+    def teach(self, teacher: Chain, key: str) -> None:
         """Let every batch bring the answers of ``teacher``; ``key`` is the checksum of its weights."""
         self.teacher = teacher, key
 

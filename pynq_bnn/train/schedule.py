@@ -12,7 +12,7 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
     if epoch < config.warmup:
         return config.lr * max(epoch / config.warmup, 0.01)
     if config.schedule == "step":
-        return config.lr * config.step_gamma ** (epoch // config.step_every)
+        return config.lr * float(config.step_gamma ** (epoch // config.step_every))
     progress = (epoch - config.warmup) / max(config.epochs - config.warmup, 1e-9)
     return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..model.chain import Chain
 from .config import TrainConfig
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Step:
@@ -16,11 +20,11 @@ class Step:
 
     Parameters
     ----------
-    model : nn.Module
+    model : Chain
         What trains; its latent weights are clipped after each step.
     forward : nn.Module
         The same model, wrapped where several processes train it.
-    teacher : nn.Module, optional
+    teacher : Chain, optional
         In eval mode; it answers to every batch that does not bring answers along.
 
     Attributes
@@ -29,8 +33,8 @@ class Step:
         Sum of loss times pictures, right answers, and pictures, since it was last set to zero.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
-                 forward: nn.Module | None = None, teacher: nn.Module | None = None) -> None:
+    def __init__(self, model: Chain, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
+                 forward: nn.Module | None = None, teacher: Chain | None = None) -> None:
         self.model, self.optimizer, self.config, self.device = model, optimizer, config, device
         self.forward, self.teacher = forward or model, teacher
         self.norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
@@ -78,7 +82,7 @@ class Step:
 
 
 @torch.no_grad()
-def teacher_answers(teacher: nn.Module, q: Tensor) -> Tensor:
+def teacher_answers(teacher: Chain, q: Tensor) -> Tensor:
     """The teacher's (N, classes) float32 logits to a batch."""
     with autocast(q.device):
         return teacher(q).float()
@@ -102,6 +106,11 @@ def distillation_loss(logits: Tensor, target: Tensor, temperature: float) -> Ten
     return F.kl_div(found, wanted, reduction="batchmean", log_target=True) * temperature**2
 
 
+def on_device(model: Model, device: torch.device) -> Model:
+    """The model moved to ``device``, its maps with channels as the fastest index."""
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # unknown to torch's types
+
+
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
     """bfloat16 for the heavy operations of a training step, where the device has it."""
     supported = device.type == "cpu" or torch.cuda.is_bf16_supported()
@@ -111,22 +120,21 @@ def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
 def make_optimizer(model: nn.Module, config: TrainConfig, rate: float | Tensor | None = None) -> torch.optim.Optimizer:
     """AdamW or SGD with momentum; a ``rate`` that is a tensor is read in every step, as a captured step needs."""
     rate = config.lr if rate is None else rate
-    tensor = isinstance(rate, Tensor)
     if config.optimizer == "adam":
         # Fused: one pass over memory. With the 37 million weights of the MLP it takes 32 ms on a core, not 225.
         return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=config.weight_decay, fused=True,
-                                 capturable=tensor and rate.is_cuda)
-    return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, fused=tensor)
+                                 capturable=isinstance(rate, Tensor) and rate.is_cuda)
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, fused=isinstance(rate, Tensor))
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict:
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """The state to store: a number for the rate, wherever the training runs."""
     state = optimizer.state_dict()
     groups = [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]
     return {**state, "param_groups": groups}
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict) -> None:
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Take the stored moments, and keep the own settings: another device may want others.
 
     Raises

@@ -206,7 +206,7 @@ def _check_settings(settings: Any, where: str) -> None:
     """Names and types; ranges are the business of :class:`TrainConfig`."""
     if not isinstance(settings, dict):
         raise TrainError(f"{where}: settings are {settings!r:.60}; an object of names and values fits")
-    kinds = {field.name: field.type for field in fields(TrainConfig)}
+    kinds = {field.name: str(field.type) for field in fields(TrainConfig)}
     _known(settings, tuple(kinds), where)
     for name, value in settings.items():
         kind = kinds[name]
@@ -245,11 +245,11 @@ def _check_sources(study: Study, row: Row, rows: dict[str, Row]) -> None:
     """What can be said of teacher and start without reading a training."""
     where, mine = f"row {row.name!r}", row.topology
     real = row.settings.get("real", False)
-    teacher = rows.get(row.teacher)
+    teacher = None if row.teacher is None else rows.get(row.teacher)
     if teacher is not None and _input(teacher.topology) != _input(mine):
         raise TrainError(f"{where}: {teacher.name!r} cannot teach it: it takes {_input(teacher.topology)}, not"
                          f" {_input(mine)} (height, width, channels, bits)")
-    start = rows.get(row.start)
+    start = None if row.start is None else rows.get(row.start)
     if start is not None:
         if (_input(start.topology), start.topology.rows) != (_input(mine), mine.rows):
             raise TrainError(f"{where}: cannot start from {start.name!r}: its layers are not those of this network")

@@ -246,7 +246,7 @@ class StudyRun:
 
     def _begin(self, row: Row, config: TrainConfig) -> None:
         log.info("%s: %d epochs", row.name, config.epochs)
-        places = {role: self._place(row, role) for role in ("teacher", "start")}
+        teacher, start = self._place(row, "teacher"), self._place(row, "start")
         data, fit = self.pictures[row.name], self.fits[row.name]
         quiet = self.options.quiet or self.options.side_by_side  # bars would write over each other
 
@@ -254,7 +254,7 @@ class StudyRun:
             folder = self.out / row.name
             with memory_errors(), training_folder(folder):
                 run = Run.opened(row.topology, data, folder, config, fit, self.device, resume=is_file(folder / LAST),
-                                 quiet=quiet, **places)
+                                 quiet=quiet, teacher=teacher, start=start)
                 run.label = f"{row.name}: "
                 self.runs[row.name] = run
                 yield from run.steps()

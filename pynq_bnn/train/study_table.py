@@ -96,7 +96,7 @@ def _curves(outcomes: Sequence[Outcome], title: str) -> Figure:
         axes.plot([row["epoch"] for row in outcome.history],
                   [100 * row["validation_accuracy"] for row in outcome.history], color=colour, linestyle=line,
                   marker="." if len(outcome.history) < 30 else None, label=f"{outcome.name}: {outcome.words()}")
-        if outcome.test is not None:
+        if outcome.test is not None and outcome.epoch is not None:
             axes.plot(outcome.epoch, 100 * outcome.test, "*", color=colour, markersize=12, markeredgecolor="black")
     axes.set(xlabel="epoch", ylabel="accuracy (%): validation, test as a star", title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

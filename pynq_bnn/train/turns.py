@@ -26,7 +26,7 @@ class Turns:
         self.waiting: deque[torch.cuda.Event] = deque()
         self.count = 0
 
-    def on_stream(self) -> AbstractContextManager:
+    def on_stream(self) -> AbstractContextManager[None]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def busy(self) -> bool:

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import NetworkError, NetworkFileError, TrainError
 from ..model.binary import INITIAL_WEIGHT, BinaryChain
-from ..model.shift_norm import ShiftBatchNorm1d
+from ..model.blocks import BinaryBlock, BinaryLayer
+from ..model.chain import Chain
+from ..model.shift_norm import Norm, ShiftBatchNorm1d, running
 from ..network import Layer, Network
 from ..network.attributes import attributes
+from ..network.layers import Conv, Hidden, Scores
 from ..network.spec import InputSpec
 from ..network.topology import Topology
 from ..zoo import TOPOLOGIES, find_network, shipped
@@ -42,7 +45,7 @@ def _layers(topology: Topology) -> tuple[Any, ...]:
     return topology.input_shape, topology.input_bits, topology.rows
 
 
-def warm_start(model: nn.Module, source: str | Path, spec: InputSpec, classes: tuple[str, ...],
+def warm_start(model: Chain, source: str | Path, spec: InputSpec, classes: tuple[str, ...],
                batches: Batches) -> dict[str, Any]:
     """Start ``model`` from a shipped network, a ``.bnn`` file, or a training (directory or checkpoint).
 
@@ -92,7 +95,7 @@ def seen_here(training: dict[str, Any], mine: dict[str, Any]) -> bool:
             or training.get("split", RANDOM) != mine["split"] or pictures not in (None, mine["pictures"]))
 
 
-def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.Module, dict[str, Any]]:
+def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[Chain, dict[str, Any]]:
     """The model of a training that is to teach ``topology``, in eval mode, and a description of it.
 
     Raises
@@ -111,7 +114,7 @@ def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[nn.
     return model, {"name": theirs.name, "weights": f"{zlib.crc32(weights):08x}", "training": _provenance(state)}
 
 
-def _start_from_checkpoint(model: nn.Module, state: dict[str, Any], classes: tuple[str, ...], where: str) -> None:
+def _start_from_checkpoint(model: Chain, state: dict[str, Any], classes: tuple[str, ...], where: str) -> None:
     weights = dict(state.get("model", {}))
     if tuple(state.get("classes", ())) != classes:
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
@@ -126,7 +129,7 @@ def _start_from_checkpoint(model: nn.Module, state: dict[str, Any], classes: tup
 
 
 @torch.no_grad()
-def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batches: Batches,
+def start_from_network(model: Chain, network: Network, spec: InputSpec, batches: Batches,
                        classes: tuple[str, ...]) -> None:
     """Latent weights and batch norms that fold back to ``network``, bit by bit.
 
@@ -154,7 +157,8 @@ def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batc
                          f" with {spec.codes.min()} to {spec.codes.max()}")
     model.eval()
     maps = [q for q, _ in batches.in_order(PICTURES)]
-    for number, (block, layer) in enumerate(zip(model.blocks, layers)):
+    hidden = [layer for layer in layers if not isinstance(layer, Scores)]
+    for number, (block, layer) in enumerate(zip(model.blocks, hidden)):
         _check_layer(block, layer, f"cannot start from {network.name}: layer {number}")
         _set_weights(block.binary, layer)
         _set_norm(block.norm, layer, *_statistics(block.seen_by_norm, maps))
@@ -166,14 +170,14 @@ def start_from_network(model: nn.Module, network: Network, spec: InputSpec, batc
         _fill(model.head.norm, scale * (variance + model.head.norm.eps).sqrt(), offset + mean * scale, mean, variance)
 
 
-def _check_layer(block: nn.Module, layer: Layer, where: str) -> None:
+def _check_layer(block: BinaryBlock, layer: Hidden, where: str) -> None:
     mine = tuple(block.binary.weight.shape)
     theirs = np.asarray(layer.weights).shape
     theirs = (theirs[0], theirs[3], theirs[1], theirs[2]) if len(theirs) == 4 else theirs
     if mine != theirs:
         raise TrainError(f"{where} has weights of {theirs}, here it has {mine} (out, in, ...)")
     row = block.row
-    if row.dense:
+    if not isinstance(row, Conv):
         return
     for name in [each.name for each in attributes(layer) if each.name != "pad_value" or row.padding]:
         if getattr(layer, name) != getattr(row, name):
@@ -182,14 +186,15 @@ def _check_layer(block: nn.Module, layer: Layer, where: str) -> None:
         raise TrainError(f"{where} inverts what it pools, which only the order 'pool-sign' can")
 
 
-def _set_weights(layer: nn.Module, folded: Layer) -> None:
+def _set_weights(layer: BinaryLayer, folded: Layer) -> None:
     signs = torch.from_numpy(2.0 * folded.weights.astype(np.float32) - 1)
     layer.weight.copy_(INITIAL_WEIGHT * (signs.permute(0, 3, 1, 2) if signs.dim() == 4 else signs))
 
 
 def _statistics(sums: Callable[[Tensor], Tensor], maps: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel of the sums of all maps, (C,) float64 each, on the CPU."""
-    count, first, second = 0, 0.0, 0.0
+    count, first = 0, torch.zeros((), dtype=torch.float64)
+    second = first
     for x in maps:
         flat = sums(x).transpose(0, 1).flatten(1).double()
         count, first, second = count + flat.shape[1], first + flat.sum(1), second + flat.square().sum(1)
@@ -197,13 +202,13 @@ def _statistics(sums: Callable[[Tensor], Tensor], maps: list[Tensor]) -> tuple[T
     return mean.cpu(), (second / count - mean.square()).clamp(min=0).cpu()
 
 
-def _set_norm(norm: nn.Module, layer: Layer, mean: Tensor, variance: Tensor) -> None:
+def _set_norm(norm: Norm, layer: Hidden, mean: Tensor, variance: Tensor) -> None:
     thresholds = torch.from_numpy(layer.thresholds.astype(np.float64))
     gamma = 1 - 2 * torch.from_numpy(layer.invert.astype(np.float64))
     _fill(norm, gamma, gamma * (mean - thresholds + 0.5) / (variance + norm.eps).sqrt(), mean, variance)
 
 
-def _fill(norm: nn.Module, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> None:
-    for tensor, values in ((norm.weight, gamma), (norm.bias, beta), (norm.running_mean, mean),
-                           (norm.running_var, variance)):
+def _fill(norm: Norm, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> None:
+    for tensor, values in ((norm.weight, gamma), (norm.bias, beta),
+                           *zip(running(norm), (mean, variance))):
         tensor.copy_(values)
