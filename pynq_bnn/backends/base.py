@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError
 from ..network import LayerNode, Network
 from ..network.graph import PICTURE
@@ -56,8 +57,8 @@ class Stopwatch:
             yield item
 
 
-def run_nodes(network: Network, picture: np.ndarray,
-              step: Callable[[LayerNode, list[np.ndarray]], np.ndarray]) -> Iterator[np.ndarray]:
+def run_nodes(network: Network, picture: Array,
+              step: Callable[[LayerNode, list[Array]], Array]) -> Iterator[Array]:
     """What leaves each node in turn, by ``step`` of the node and the maps it reads; they are kept until their last use.
 
     The maps come in the order of ``node.reads``: the layer's own, those of its terms, that of its shortcut.
@@ -87,7 +88,7 @@ class Pending(ABC):
         """What the batch has taken so far."""
 
     @abstractmethod
-    def wait(self) -> np.ndarray:
+    def wait(self) -> Array:
         """(N, K) int32 sums of the last layer; may be called again.
 
         Raises
@@ -106,14 +107,14 @@ class Computed(Pending):
 
     done = True
 
-    def __init__(self, scores: np.ndarray, taken: BackendTime) -> None:
+    def __init__(self, scores: Array, taken: BackendTime) -> None:
         self._scores, self._taken = scores, taken
 
     @property
     def time(self) -> BackendTime:
         return self._taken
 
-    def wait(self) -> np.ndarray:
+    def wait(self) -> Array:
         return self._scores
 
     def cancel(self) -> None:
@@ -133,10 +134,10 @@ class Backend(ABC):
         self.last_time = BackendTime()
 
     @abstractmethod
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def scores(self, pixels: Array) -> Array:
         """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
 
-    def start(self, pixels: np.ndarray) -> Pending:
+    def start(self, pixels: Array) -> Pending:
         """Start a batch: a device computes on, a processor is done when this returns.
 
         Nothing is locked while a batch is under way. A device that is asked for another one, by whatever network or
@@ -154,7 +155,7 @@ class Backend(ABC):
         """
         return Computed(self.scores(pixels), self.last_time)
 
-    def stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+    def stream(self, pieces: Iterable[Array]) -> Generator[Array, None, None]:
         """Scores of batch after batch.
 
         On a device the next batch is under way when a result is given: the device computes while the piece after that
@@ -172,7 +173,7 @@ class Backend(ABC):
         """
         taken, waiting = BackendTime(), deque[Pending]()
 
-        def results(most: int) -> Iterator[np.ndarray]:
+        def results(most: int) -> Iterator[Array]:
             """Those that are there, and the oldest while more than ``most`` are waiting."""
             nonlocal taken
             while waiting and (len(waiting) > most or waiting[0].done):
@@ -194,14 +195,14 @@ class Backend(ABC):
                 pending.cancel()
 
     @abstractmethod
-    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def states(self, pixels: Array) -> Iterator[Array]:
         """What is behind each layer, first layer first.
 
         For a hidden layer its map, (N, H, W, ceil(C/8)) uint8, channels least significant bit first; for the
         last layer the (N, K) int32 scores.
         """
 
-    def map_bits(self, pixels: np.ndarray, layer: int) -> np.ndarray:
+    def map_bits(self, pixels: Array, layer: int) -> Array:
         """The map behind hidden layer ``layer``, as :meth:`states` gives it.
 
         Raises
@@ -223,7 +224,7 @@ class Backend(ABC):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def check_pixels(self, pixels: np.ndarray) -> None:
+    def check_pixels(self, pixels: Array) -> None:
         """Raise BackendError unless ``pixels`` is a (N, H, W, C) uint8 array of the network's input."""
         expected = self.network.input.shape
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != expected:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..board.accelerator import Accelerator, acquire
 from ..board.batch import Batch
 from ..board.loading import default_bitstream
@@ -72,17 +73,17 @@ class OverlayBackend(Backend):
         """Counters of the same runs; empty unless ``RunOptions(counters=True)``."""
         return self._resident.last_counters
 
-    def start(self, pixels: np.ndarray) -> Pending:
+    def start(self, pixels: Array) -> Pending:
         self.check_pixels(pixels)
         resident = self._open
         if not len(pixels):
             return Computed(np.zeros((0, self.network.layers[-1].outputs), np.int32), BackendTime())
         return _Started(self, resident.start(pixels))
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def scores(self, pixels: Array) -> Array:
         return self.start(pixels).wait()
 
-    def states(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def states(self, pixels: Array) -> Iterator[Array]:
         """See :class:`Backend`: each layer is a program of its own, so every map passes through memory."""
         self.check_pixels(pixels)
         shapes = [node.output.shape for node in self.network.nodes]
@@ -126,7 +127,7 @@ class _Started(Pending):
         seconds, compute = self._batch.seconds, self._batch.compute
         return BackendTime(max(0.0, seconds - compute), compute)
 
-    def wait(self) -> np.ndarray:
+    def wait(self) -> Array:
         scores = self._batch.wait()
         self._backend.last_time = self.time
         return scores

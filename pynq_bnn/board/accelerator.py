@@ -158,8 +158,10 @@ class Accelerator:
     def _open(self, path: Path | None, overlay: Any) -> None:
         if overlay is None:
             stop_predecessor(self.device, self.clock, self._process_lock)
-        self.overlay = load_overlay(path, self.device) if overlay is None else overlay
-        self.registers: Registers = accelerator_ip(self.overlay)
+            overlay = load_overlay(path or default_bitstream(), self.device)
+        self.overlay, ip = overlay, accelerator_ip(overlay)
+        self.registers: Registers = ip
+        self._address: int = ip.mmio.base_addr
         self._fabric = FabricClock(self.device)
         self._check_build()
         ensure_64_bit(self.device)
@@ -168,7 +170,7 @@ class Accelerator:
                                "overlay again: overlay.download()")
         self._mark = download_mark(self.device)
         if self.device.has_capability("MEMORY_MAPPED"):  # it outlives this process
-            self._process_lock.note(self.registers.mmio.base_addr)
+            self._process_lock.note(self._address)
             stop_at_end(self)
 
     def _check_build(self) -> None:
@@ -398,7 +400,7 @@ class Accelerator:
                     self.overlay.download()
                 self._mark = download_mark(self.device)
                 self._check_build()
-                self._process_lock.note(self.registers.mmio.base_addr)
+                self._process_lock.note(self._address)
             except Exception as error:  # pynq's own
                 raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
                                    f"{first_line(error)}; restart the board") from None

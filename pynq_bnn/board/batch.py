@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError
 from ..program.batch import Counters
 from ..program.schedule import Program
@@ -39,8 +40,8 @@ class Room:
 
     capacity: int
     programs: list[Loaded]
-    pack: Callable[[np.ndarray, np.ndarray], object]
-    unpack: Callable[[np.ndarray], np.ndarray]
+    pack: Callable[[Array, Array], object]
+    unpack: Callable[[Array], Array]
     kept: bool = True
     images: list[Buffer] = field(default_factory=list)
     results: list[Buffer] = field(default_factory=list)
@@ -75,14 +76,14 @@ class Batch:
         self.seconds = self.compute = 0.0
         self.room: Room  # where it is packed
         self._network = network
-        self._rest: list[np.ndarray] = []  # parts that are not packed yet, the next one last
+        self._rest: list[Array] = []  # parts that are not packed yet, the next one last
         self._ready = self._running = (0, 0)  # image buffer and images of the part that is packed; that is computed
         self._place = 0  # of the program that runs
         self._run: Run | None = None
-        self._results: list[np.ndarray] = []
+        self._results: list[Array] = []
         self._failure: str | None = None
 
-    def wait(self) -> np.ndarray:
+    def wait(self) -> Array:
         """The results of all images: (N, K) int32 scores, or (N, words) uint64 of a map; may be called again.
 
         Raises
@@ -130,7 +131,7 @@ class Batch:
         """The image buffer that the accelerator does not read."""
         return 1 - self._running[0]
 
-    def prepare(self, room: Room, images: np.ndarray, side: int) -> None:
+    def prepare(self, room: Room, images: Array, side: int) -> None:
         """Pack the first part into image buffer ``side`` of ``room``."""
         self.room, step = room, room.capacity
         self._rest = [images[start:start + step] for start in range(0, len(images), step)][::-1]

@@ -32,7 +32,7 @@ class Buffer:
     def __init__(self, memory: Any) -> None:
         self.memory = memory
         self.address = int(memory.device_address)
-        self.words: Array = memory.view(np.ndarray)  # slices of pynq's own class cost ten times as much
+        self.words: Array = memory.view(Array)  # slices of pynq's own class cost ten times as much
 
     def rows(self, count: int, words: int) -> Array:
         """The first ``count`` rows of ``words``, (count, words) uint64."""

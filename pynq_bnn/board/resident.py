@@ -11,6 +11,7 @@ from weakref import ref
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import BackendError
 from ..network import Network
 from ..program.batch import Counters
@@ -61,7 +62,7 @@ def _no_batch() -> None:
     """There was no batch yet."""
 
 
-def _copy_in(images: np.ndarray, words: np.ndarray) -> None:
+def _copy_in(images: Array, words: Array) -> None:
     words[...] = images
 
 
@@ -135,7 +136,7 @@ class ResidentNetwork:
             _abandoned.append(self.buffers)
             self.buffers = Buffers(self.accelerator.device, self.options.cacheable)
 
-    def start(self, pixels: np.ndarray) -> Batch:
+    def start(self, pixels: Array) -> Batch:
         """Start a batch, after the end of the one under way; it is packed while that one is computed.
 
         Parameters
@@ -149,7 +150,7 @@ class ResidentNetwork:
             batch.pack_all()
             return batch
 
-    def _start(self, images: np.ndarray, make: Callable[[], Room], room: Room | None = None) -> Batch:
+    def _start(self, images: Array, make: Callable[[], Room], room: Room | None = None) -> Batch:
         """Start a batch in ``room``, or in one that is made when nothing else is under way."""
         self._require_open()
         batch, before = Batch(self), self._under_way()
@@ -177,7 +178,7 @@ class ResidentNetwork:
         if self._closed:
             raise BackendError(_CLOSED)
 
-    def layers(self, pixels: np.ndarray) -> Iterator[tuple[Program, np.ndarray]]:
+    def layers(self, pixels: Array) -> Iterator[tuple[Program, Array]]:
         """Each layer as a program of its own, with what it writes: (N, words) uint64."""
         self._require_open()
         cuts = tuple(range(len(self.network.layers) - 1))
@@ -195,7 +196,7 @@ class ResidentNetwork:
             self.note(cycles, counters)
             yield program, words
 
-    def start_program(self, program: Program, images: np.ndarray) -> Batch:
+    def start_program(self, program: Program, images: Array) -> Batch:
         """Start one program on packed images or maps.
 
         Parameters

@@ -256,9 +256,9 @@ class Classifier:
 class _Batch(NamedTuple):
     """(N, K) int32 ``sums`` of (N, H, W, C) uint8 ``pixels``, of which some are ``blank``, (N,) bool."""
 
-    sums: np.ndarray
-    pixels: np.ndarray
-    blank: np.ndarray
+    sums: Array
+    pixels: Array
+    blank: Array
 
 
 class _Kept:

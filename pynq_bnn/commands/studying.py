@@ -12,6 +12,8 @@ from pathlib import Path
 from ..classify.preparation import default_fit
 from ..data.datasets import Dataset, load_dataset
 from ..errors import OutputError, TrainError
+from ..network import InputSpec
+from ..network.topology import Topology
 from ..progress import progress
 from ..train.study import Row, Study, load_study
 from .making import make_config, needs_train_extra
@@ -54,17 +56,21 @@ def _pictures(content: Study, arguments: argparse.Namespace,
     ``check`` gets the classes of a row's pictures before they are read.
     """
     input_spec = needs_train_extra(".train.checkpoint").input_spec
-    sharing: dict[tuple[tuple[int, int, int], str], list[Row]] = {}
+    sharing: dict[tuple[tuple[int, int, int], str | None], list[Row]] = {}
     for row in content.rows:
         sharing.setdefault((row.topology.input_shape, row.fit), []).append(row)
     pictures: dict[str, Dataset] = {}
     for rows in sharing.values():
         names = [row.name for row in rows]
-        data = load_dataset(arguments.data, lambda classes, row=rows[0]: input_spec(row.topology, _fit(row, classes)),
+        data = load_dataset(arguments.data, partial(_input_spec, rows[0], input_spec),
                             progress=lambda paths: progress(paths, "read", least=100),
                             check=partial(_check_rows, check, content, names))
         pictures |= dict.fromkeys(names, replace(data, test=None) if arguments.no_test else data)
     return pictures
+
+
+def _input_spec(row: Row, input_spec: Callable[[Topology, str], InputSpec], classes: tuple[str, ...]) -> InputSpec:
+    return input_spec(row.topology, _fit(row, classes))
 
 
 def _check_rows(check: Callable[[Study, dict[str, tuple[str, ...]]], None], content: Study, names: list[str],

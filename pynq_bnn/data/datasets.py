@@ -208,7 +208,7 @@ def _idx(path: Path, rank: int) -> Array:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable[[Picture], Array],
+def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable[[Picture], Array] | None,
                    progress: Progress, check: Callable[[tuple[str, ...]], None]) -> Dataset:
     scored, name = parts == "test", root.resolve().name or "root"
     classes: tuple[str, ...]
@@ -230,7 +230,7 @@ def _class_folders(root: Path, spec: Spec, parts: str, prepare: Callable[[Pictur
     return _dataset(name, classes, spec, splits, readings)
 
 
-def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable[[Picture], Array],
+def _gtsrb(places: Places, spec: InputSpec, parts: str, prepare: Callable[[Picture], Array] | None,
            progress: Progress) -> Dataset:
     readings: dict[str, Any] = {}
     test = scan_test(places, needed=places.train is None)

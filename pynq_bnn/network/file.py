@@ -105,7 +105,7 @@ def _layer_header(node: LayerNode, version: int, arrays: list[_Array]) -> dict[s
     return header
 
 
-def _term_header(number: int, place: int, term: Term, arrays: list[_Array]) -> dict[str, Any]:
+def _term_header(number: int, place: int, term: Any, arrays: list[_Array]) -> dict[str, Any]:
     arrays.append((f"layers.{number}.terms.{place}", "b1", term.weights))
     return {"input": term.source, **{each.name: getattr(term, each.name) for each in attributes(term)}}
 

@@ -149,7 +149,7 @@ def _row(row: Any, number: int) -> Row:
 
 
 def _build(kind: type[_Record], values: dict[str, Any], where: str) -> _Record:
-    known = {f.name for f in fields(kind)}
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # all of them are dataclasses
     unknown = sorted(set(values) - known)
     if unknown:
         raise NetworkError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
