@@ -11,12 +11,12 @@ from PIL import Image
 
 from .arrays import Array
 from .backends.profile import LayerProfile
-from .classify.history import History
 from .classify.result import Result
 from .errors import OutputError, first_line
-from .program.batch import Counters
+from .live.history import History
 from .program.config import Config
 from .program.layout import sizes
+from .program.registers import Counters
 from .program.schedule import Program
 
 if TYPE_CHECKING:

@@ -10,11 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .backends import BACKENDS
-from .classify.preparation import BNN_PYNQ_FITS
-from .commands import classifying, judging, listing, making, measuring, studying, watching
+from .commands import bench as measuring
+from .commands import camera as watching
+from .commands import classify as classifying
+from .commands import evaluate as judging
+from .commands import info as listing
+from .commands import study as studying
+from .commands import train as making
 from .errors import PynqBnnError
 from .network.checks import one_line
 from .network.spec import FITS
+from .pictures.preparation import BNN_PYNQ_FITS
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from tools import needs_opencv
 from videos import FakeCapture, plain_frames, write_video
 
 from pynq_bnn import Classifier
+from pynq_bnn.camera.devices import CameraDevice
+from pynq_bnn.camera.frames import open_frames
 from pynq_bnn.classify import camera, views
-from pynq_bnn.classify.camera import open_frames
-from pynq_bnn.classify.devices import CameraDevice
-from pynq_bnn.commands import watching
+from pynq_bnn.commands import camera as watching
 from pynq_bnn.errors import CameraError
 
 PHOTOS = Path(__file__).parents[1] / "notebooks" / "photos"

@@ -10,10 +10,10 @@ from tools import needs_modules
 from pynq_bnn import Classifier, charts
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.profile import profile_layers
-from pynq_bnn.classify.history import History
 from pynq_bnn.errors import OutputError
-from pynq_bnn.program.batch import Counters
+from pynq_bnn.live.history import History
 from pynq_bnn.program.config import Config
+from pynq_bnn.program.registers import Counters
 from pynq_bnn.program.schedule import schedule
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network

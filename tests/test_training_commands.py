@@ -105,7 +105,7 @@ def test_train_says_what_it_read_what_it_left_out_and_whether_the_accelerator_ta
 
 def test_digits_and_traffic_signs_are_not_mirrored_unless_asked_for():
     from pynq_bnn.cli import build_parser
-    from pynq_bnn.commands.making import _config
+    from pynq_bnn.commands.train import _config
     from pynq_bnn.data.classes import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
 
     for flags, expected in (([], [True, False, False, True]), (["--flip"], [True] * 4), (["--no-flip"], [False] * 4)):
@@ -164,7 +164,7 @@ def load_network_of(name):
 def test_what_is_asked_for_is_started_from_whatever_the_default(tmp_path):
     pytest.importorskip("torch")
     from pynq_bnn.cli import build_parser
-    from pynq_bnn.commands.making import _config, _start
+    from pynq_bnn.commands.train import _config, _start
 
     cnv = TOPOLOGIES["cnv-cifar10"]
 

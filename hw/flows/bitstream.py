@@ -112,7 +112,7 @@ def read_model(name: str, config: Config) -> Network:
     if path.suffix == ".bnn":
         network = load_network(path)
     else:
-        from pynq_bnn.commands.making import needs_train_extra
+        from pynq_bnn.commands.train import needs_train_extra
         network = needs_train_extra(".compile.compiler").compile_checkpoint(path)
     schedule(network, config, 1)
     return network

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pynq_bnn.errors import PynqBnnError
-from pynq_bnn.program.batch import read_config
+from pynq_bnn.program.registers import read_config
 from pynq_bnn.simulation import SimulatedCore
 
 from .gates import simulator

@@ -8,9 +8,9 @@ import numpy as np
 
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
-from pynq_bnn.program.batch import OFFSETS, check_status, start
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.pack import pack_images, pack_program, unpack_map, unpack_scores
+from pynq_bnn.program.registers import OFFSETS, check_status, start
 from pynq_bnn.program.schedule import schedule
 from pynq_bnn.simulation import SimulatedCore, hw_directory
 

@@ -12,13 +12,13 @@ import numpy as np
 from ..arrays import Array
 from ..board.accelerator import Accelerator, acquire
 from ..board.batch import Batch
+from ..board.loaded_network import ResidentNetwork, RunOptions
 from ..board.loading import default_bitstream
-from ..board.resident import ResidentNetwork, RunOptions
 from ..errors import BackendError
 from ..network import Network
-from ..program.batch import Counters
 from ..program.config import Config
 from ..program.pack import unpack_map, unpack_scores
+from ..program.registers import Counters
 from .base import Backend, BackendTime, Computed, Pending
 
 __all__ = ["OverlayBackend", "RunOptions", "default_bitstream"]

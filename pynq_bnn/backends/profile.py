@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..arrays import Array
-from ..program.batch import Counters
 from ..program.config import Config
 from ..program.predict import batch_cost
+from ..program.registers import Counters
 from ..program.schedule import schedule
 from .base import Backend
 from .overlay import OverlayBackend

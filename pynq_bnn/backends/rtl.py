@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import BackendError, first_line
 from ..network import Network
-from ..program.batch import OFFSETS, Counters, stage_of
 from ..program.config import Config
+from ..program.registers import OFFSETS, Counters, stage_of
 from ..program.schedule import Schedule, schedule
 from ..simulation import MemoryTiming
 from .overlay import OverlayBackend, RunOptions

@@ -18,7 +18,8 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ..errors import BackendError, first_line
-from ..program.batch import (
+from ..program.fields import VERSION
+from ..program.registers import (
     BUSY,
     DONE,
     OFFSETS,
@@ -29,12 +30,11 @@ from ..program.batch import (
     read_counters,
     start,
 )
-from ..program.fields import VERSION
 from .afi import ensure_64_bit
 from .clock import FabricClock, device_clock
 from .ending import come_to_rest, forget, stop_at_end, stop_predecessor
 from .loading import accelerator_ip, default_bitstream, find_device, load_overlay, overlay_handoff
-from .owner import ProcessLock, download_mark
+from .process_lock import ProcessLock, download_mark
 from .run import Run
 from .surroundings import become_root
 from .turn import Turn

@@ -12,13 +12,13 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import BackendError
-from ..program.batch import Counters
+from ..program.registers import Counters
 from ..program.schedule import Program
 from .buffers import Buffer
 from .run import Run
 
 if TYPE_CHECKING:
-    from .resident import ResidentNetwork
+    from .loaded_network import ResidentNetwork
 
 
 @dataclass

@@ -18,11 +18,11 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from ..errors import first_line
-from ..program.batch import BUSY, OFFSETS, RESET, Registers
 from ..program.fields import IDENTITY
+from ..program.registers import BUSY, OFFSETS, RESET, Registers
 from .clock import Clock
 from .hwh import ADDRESS_SIZE
-from .owner import ProcessLock
+from .process_lock import ProcessLock
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from ..errors import BackendError
-from ..program.batch import BUSY, OFFSETS, Counters, Registers, stage_of
+from ..program.registers import BUSY, OFFSETS, Counters, Registers, stage_of
 from .clock import Clock
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ import numpy as np
 from ..arrays import Array
 from ..backends import create_backend
 from ..backends.base import Backend, Stopwatch
+from ..camera.frames import Frames, Source
 from ..errors import NetworkError
 from ..files import file_state
 from ..network import Network
+from ..pictures.preparation import Preparation
+from ..pictures.preprocess import Picture
+from ..pictures.reading import AnyPicture, OnePicture, Several, Tensor, channels_last, is_tensor, tensor_array
 from ..zoo import find_network
-from .camera import Frames, Source
 from .live import LiveResult, live_results
-from .preparation import Preparation
-from .preprocess import Picture
-from .reading import AnyPicture, OnePicture, Several, Tensor, channels_last, is_tensor, tensor_array
 from .result import BatchResult, Result, Timing, batch_result, single_results
 from .verify import VerifyReport, verify_backend
 
@@ -132,7 +132,7 @@ class Classifier:
         ----------
         source : int, str, Path; or iterable of what :meth:`classify` takes as one picture
             The number of a camera, the path of a video, of a folder of pictures or of a sequence such as
-            ``shot-%04d.png`` (see :func:`~pynq_bnn.classify.camera.open_frames`). Of an iterable dozens of pictures
+            ``shot-%04d.png`` (see :func:`~pynq_bnn.camera.frames.open_frames`). Of an iterable dozens of pictures
             are taken at a time; a board computes some of them while the next are made ready and results are used.
         frames : int, optional
             Stop after so many pictures.

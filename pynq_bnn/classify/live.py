@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields
 
 from ..arrays import Array
-from .camera import Frames, Source, open_frames
+from ..camera.frames import Frames, Source, open_frames
 from .result import Result
 
 # The rate is that of so many frames, or of fewer where these took longer than so many seconds.
@@ -56,7 +56,7 @@ def live_results(source: Source | Frames, answer: Callable[[Array], Result],
 
     Parameters
     ----------
-    source : what :func:`~pynq_bnn.classify.camera.open_frames` takes, or what it gave
+    source : what :func:`~pynq_bnn.camera.frames.open_frames` takes, or what it gave
     answer, box : of a frame, (H, W, 3) uint8
     frames : int, optional
         Stop after so many.

@@ -15,10 +15,10 @@ from typing import Any, Union
 import numpy as np
 
 from ..arrays import Array
-from ..classify.preprocess import Picture, network_input
 from ..errors import DataError, first_line
 from ..files import is_dir, is_file
 from ..network.spec import InputSpec
+from ..pictures.preprocess import Picture, network_input
 from .classes import CIFAR10_CLASSES, DIGITS, GTSRB_CLASSES
 from .folders import Progress, Reading, find_folders, is_class_folder, picture_paths, scan_split
 from .gtsrb import Places, cutter, find_gtsrb, scan_test, scan_training

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from ..arrays import Array
-from ..classify.preprocess import Picture, read_picture
 from ..errors import DataError, ImageError, first_line
 from ..files import is_dir, is_file
+from ..pictures.preprocess import Picture, read_picture
 from .classes import GTSRB_CLASSES
 from .folders import Reading
 

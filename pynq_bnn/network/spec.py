@@ -96,7 +96,7 @@ class InputSpec:
     encoding : ByteCodes or BitCodes
         What becomes of a pixel value.
     fit : str
-        How a picture of another size is brought to this one, see ``pynq_bnn.classify.preprocess``.
+        How a picture of another size is brought to this one, see ``pynq_bnn.pictures.preprocess``.
     background : int
         Grey value, 0…255, shown where a picture is transparent and beside a letterboxed one.
     """

@@ -1,7 +1,7 @@
 """The accelerator's own SystemVerilog as a device in this process, through Verilator."""
 
 from .build import build, core_sources, hw_directory
-from .device import DECODE_ERROR, NO_ANSWER, SLAVE_ERROR, MemoryTiming, SimulatedCore, Traffic
+from .core import DECODE_ERROR, NO_ANSWER, SLAVE_ERROR, MemoryTiming, SimulatedCore, Traffic
 
 __all__ = ["DECODE_ERROR", "NO_ANSWER", "SLAVE_ERROR", "MemoryTiming", "SimulatedCore", "Traffic", "build",
            "core_sources", "hw_directory"]

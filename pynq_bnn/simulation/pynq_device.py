@@ -22,10 +22,10 @@ from pynq.pl_server.device import Device
 from ..arrays import Array
 from ..board.hwh import ADDRESS_SIZE, BASE_ADDRESS, PLL_MHZ, hwh_text
 from ..board.pynq_globals import enter, leave, make_active
-from ..program.batch import OFFSETS
 from ..program.config import Config
+from ..program.registers import OFFSETS
 from .build import build, core_sources
-from .device import MemoryTiming, SimulatedCore
+from .core import MemoryTiming, SimulatedCore
 
 if TYPE_CHECKING:
     from typing_extensions import Self

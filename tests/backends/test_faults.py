@@ -15,10 +15,10 @@ from tools import needs_simulator
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.errors import BackendError
 from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, signed_codes
-from pynq_bnn.program.batch import BUSY, DONE, FAILED, OFFSETS, RESET, START, start
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.fields import LAYER_RECORD, PROGRAM_RECORD, Error, pack
 from pynq_bnn.program.pack import pack_images, pack_program, unpack_scores
+from pynq_bnn.program.registers import BUSY, DONE, FAILED, OFFSETS, RESET, START, start
 from pynq_bnn.program.schedule import schedule
 from pynq_bnn.simulation import DECODE_ERROR, NO_ANSWER, SLAVE_ERROR, MemoryTiming, SimulatedCore, build, core_sources
 

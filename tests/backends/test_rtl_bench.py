@@ -8,11 +8,11 @@ import pytest
 from tools import needs_rtl
 
 from pynq_bnn.backends.rtl import RtlBackend, Simulation
+from pynq_bnn.backends.rtl_bench import bench
 from pynq_bnn.cli import main
-from pynq_bnn.commands.simulating import _three_digits
+from pynq_bnn.commands.bench_rtl import _three_digits
 from pynq_bnn.program.config import Config
 from pynq_bnn.program.schedule import schedule
-from pynq_bnn.simulation.bench import bench
 from pynq_bnn.zoo import TOPOLOGIES, Conv, Fc, Topology
 from pynq_bnn.zoo.untrained import untrained_network
 

@@ -83,7 +83,7 @@ def mapped(new_device, monkeypatch, tmp_path):
     Its registers are mapped into memory, so that other processes count, and pynq writes down each download.
     """
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr("pynq_bnn.board.owner.LOCK_FILE", tmp_path / "run" / "pynq-bnn.lock")
+    monkeypatch.setattr("pynq_bnn.board.process_lock.LOCK_FILE", tmp_path / "run" / "pynq-bnn.lock")
     monkeypatch.setattr("pynq.pl_server.__file__", str(tmp_path / "__init__.py"))
     state, ticks = tmp_path / "global_pl_state_.json", iter(range(1, 1000))
 

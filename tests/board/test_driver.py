@@ -83,7 +83,7 @@ def test_a_program_is_packed_once(new_backend, small_network, noise, monkeypatch
         packed.append(arguments)
         return pack_program(*arguments)
 
-    monkeypatch.setattr("pynq_bnn.board.resident.pack_program", pack)
+    monkeypatch.setattr("pynq_bnn.board.loaded_network.pack_program", pack)
     backend = new_backend(small_network)
     for count in (1, 1, 2, 2, 40, 40, 3, 33):
         backend.scores(noise(small_network, count))
@@ -173,7 +173,7 @@ def test_the_next_chunk_is_packed_while_one_is_computed(device, new_backend, sma
         device.log.append(("pack", len(pixels), 0))
         return pack_images(network, pixels, out)
 
-    monkeypatch.setattr("pynq_bnn.board.resident.pack_images", pack)
+    monkeypatch.setattr("pynq_bnn.board.loaded_network.pack_images", pack)
     backend, pixels = new_backend(small_network, memory_limit=2_000), noise(small_network, 60)
     backend.scores(pixels)
     device.log.clear()

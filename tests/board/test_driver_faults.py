@@ -11,7 +11,7 @@ import pytest
 from pynq_bnn.backends.overlay import OverlayBackend, RunOptions
 from pynq_bnn.errors import BackendError, ImageError
 from pynq_bnn.network import InputSpec, Network, OutputSpec, Scores, one_bit_codes
-from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
+from pynq_bnn.program.registers import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER, SLAVE_ERROR
 
 # A run that goes wrong

@@ -13,9 +13,9 @@ import pytest
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.board import ending
 from pynq_bnn.board.hwh import BASE_ADDRESS
-from pynq_bnn.board.owner import ProcessLock
+from pynq_bnn.board.process_lock import ProcessLock
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
+from pynq_bnn.program.registers import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER
 
 BOARD = Path(__file__).parent
@@ -82,7 +82,7 @@ def test_an_overlay_loaded_since_by_somebody_else_is_not_touched(killed, small_n
 
 def test_after_a_restart_of_the_board_no_register_is_touched(killed, small_network, tmp_path, monkeypatch):
     (tmp_path / "boot").write_text("another boot\n")
-    monkeypatch.setattr("pynq_bnn.board.owner._BOOT_ID", tmp_path / "boot")
+    monkeypatch.setattr("pynq_bnn.board.process_lock._BOOT_ID", tmp_path / "boot")
     OverlayBackend(small_network, killed.bitstream, device=killed).close()
     assert killed.log[0][0] == "download"
 
@@ -208,7 +208,7 @@ from pathlib import Path
 import numpy as np
 from conftest import _mapping
 from pynq_bnn.backends.overlay import OverlayBackend
-from pynq_bnn.board import owner
+from pynq_bnn.board import process_lock as owner
 from pynq_bnn.network import BinFc, InputSpec, Network, OutputSpec, Scores, one_bit_codes
 from pynq_bnn.program.config import Config
 from pynq_bnn.simulation.pynq_device import SimulatedDevice

@@ -13,9 +13,9 @@ from PIL import Image
 from pynq_bnn import Classifier, cli, save_network
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.classify.evaluate import evaluate
-from pynq_bnn.classify.preprocess import network_input
 from pynq_bnn.errors import ImageError
-from pynq_bnn.program.batch import BUSY, OFFSETS
+from pynq_bnn.pictures.preprocess import network_input
+from pynq_bnn.program.registers import BUSY, OFFSETS
 
 COUNT = 11
 
@@ -34,7 +34,7 @@ def classifier(device, small_network, monkeypatch):
     monkeypatch.setattr("pynq_bnn.board.accelerator.default_bitstream", lambda: Path(device.bitstream))
     for module, name in (("classifier", "GROUP"), ("classifier", "READY_GROUP"), ("evaluate", "READY_GROUP")):
         monkeypatch.setattr(import_module(f"pynq_bnn.classify.{module}"), name, 4)
-    monkeypatch.setattr("pynq_bnn.board.resident.pack_images", noted("pack", pack_images))
+    monkeypatch.setattr("pynq_bnn.board.loaded_network.pack_images", noted("pack", pack_images))
     with Classifier(small_network, "overlay") as made:
         monkeypatch.setattr(made._preparation, "one", noted("prepare", made._preparation.one))
         yield made
@@ -99,7 +99,7 @@ def test_the_command_prepares_a_folder_while_the_accelerator_computes(device, cl
         photo.save(tmp_path / f"{number:02}.png")
     (tmp_path / "05a.png").write_text("no picture")
     save_network(classifier.network, tmp_path / "small.bnn")
-    monkeypatch.setattr("pynq_bnn.commands.classifying.Classifier", lambda *_, **__: classifier)
+    monkeypatch.setattr("pynq_bnn.commands.classify.Classifier", lambda *_, **__: classifier)
     device.log.clear()
     assert cli.main(["classify", str(tmp_path), "--network", str(tmp_path / "small.bnn"), "--json"]) == 2
     # Each picture twice: from its file, then as pixels that are right already.

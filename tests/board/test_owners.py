@@ -14,10 +14,10 @@ from pynq_bnn import Classifier, PynqBnnError
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.board.hwh import hwh_text
-from pynq_bnn.board.owner import LOCK_FILE, ProcessLock, download_mark
+from pynq_bnn.board.process_lock import LOCK_FILE, ProcessLock, download_mark
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import OFFSETS
 from pynq_bnn.program.config import Config
+from pynq_bnn.program.registers import OFFSETS
 
 OTHER = Config(lanes=2, pe=16, simd=32, buffer_depth=1024, ring_depth=256)
 
@@ -253,7 +253,7 @@ class MappedDevice:
 
 @pytest.fixture
 def lock_file(pynq, monkeypatch, tmp_path):
-    monkeypatch.setattr("pynq_bnn.board.owner.LOCK_FILE", tmp_path / "pynq-bnn.lock")
+    monkeypatch.setattr("pynq_bnn.board.process_lock.LOCK_FILE", tmp_path / "pynq-bnn.lock")
     return tmp_path / "pynq-bnn.lock"
 
 
@@ -262,7 +262,7 @@ def ask(lock_file):
     """``ask()``: what another process is told that wants the board too."""
     code = f"""
 from pathlib import Path
-from pynq_bnn.board import owner
+from pynq_bnn.board import process_lock as owner
 from pynq_bnn.errors import BackendError
 owner.LOCK_FILE = Path({str(lock_file)!r})
 class Device:
@@ -366,7 +366,7 @@ def test_an_interrupt_while_the_lock_is_taken_lets_go_of_it(lock_file, ask, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pynq_bnn.board.owner._lines", interrupted)
+        patch.setattr("pynq_bnn.board.process_lock._lines", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ProcessLock(MappedDevice())
     assert ask() == "taken"

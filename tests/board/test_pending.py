@@ -12,7 +12,7 @@ import pytest
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
+from pynq_bnn.program.registers import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER
 
 RESET_WRITTEN = ("write", "CONTROL", RESET)
@@ -32,7 +32,7 @@ def noted_packs(device, monkeypatch):
         device.log.append(("pack", "", 0))
         return pack_images(*arguments)
 
-    monkeypatch.setattr("pynq_bnn.board.resident.pack_images", pack)
+    monkeypatch.setattr("pynq_bnn.board.loaded_network.pack_images", pack)
 
 
 def at_work(device):

@@ -14,7 +14,7 @@ import pytest
 from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend, RunOptions
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import BUSY, OFFSETS, RESET
+from pynq_bnn.program.registers import BUSY, OFFSETS, RESET
 from pynq_bnn.simulation import NO_ANSWER, SLAVE_ERROR
 
 RESET_WRITTEN = ("write", "CONTROL", RESET)

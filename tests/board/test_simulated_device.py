@@ -9,8 +9,8 @@ from pynq_bnn.backends import CpuBackend
 from pynq_bnn.backends.overlay import OverlayBackend
 from pynq_bnn.board.hwh import BASE_ADDRESS
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import DONE, OFFSETS, start
 from pynq_bnn.program.config import Config
+from pynq_bnn.program.registers import DONE, OFFSETS, start
 
 SMALL = Config(lanes=2, pe=16, simd=32, buffer_depth=1024, ring_depth=256)
 

@@ -4,7 +4,7 @@ import pytest
 from tools import needs_opencv
 from videos import plain_frames
 
-from pynq_bnn.classify.containers import is_whole
+from pynq_bnn.camera.containers import is_whole
 
 
 @needs_opencv

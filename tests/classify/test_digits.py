@@ -10,8 +10,8 @@ from PIL import Image
 from places import data_dir
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify.digits import find_ink, fit_digit, stroke_width
 from pynq_bnn.data.datasets import load_dataset
+from pynq_bnn.pictures.digits import find_ink, fit_digit, stroke_width
 
 PENS = (2, 3, 4, 6, 12, 24)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pynq_bnn.classify.preprocess import blank, fitted, network_input
 from pynq_bnn.network import InputSpec, one_bit_codes, signed_codes
+from pynq_bnn.pictures.preprocess import blank, fitted, network_input
 
 BARS = InputSpec(32, 32, 3, signed_codes(), fit="letterbox", background=128)
 SIGN = InputSpec(28, 28, 1, one_bit_codes(), fit="digit", background=0)

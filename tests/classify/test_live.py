@@ -7,10 +7,10 @@ from tools import needs_opencv
 from videos import write_video
 
 from pynq_bnn import Classifier, PynqBnnError
+from pynq_bnn.camera.frames import Frames
 from pynq_bnn.classify import classifier as classifier_module
-from pynq_bnn.classify.camera import Frames
+from pynq_bnn.classify.drawing import frame_picture
 from pynq_bnn.classify.live import LiveResult, Pace
-from pynq_bnn.classify.pictures import frame_picture
 from pynq_bnn.errors import CameraError
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network

@@ -9,9 +9,9 @@ from PIL import Image
 from tools import needs_modules
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify.camera import Frames
-from pynq_bnn.classify.notebook import show_live
+from pynq_bnn.camera.frames import Frames
 from pynq_bnn.errors import CameraError, OutputError
+from pynq_bnn.live.notebook import show_live
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify.pictures import MAX_ROWS, confusion_picture, result_picture
+from pynq_bnn.classify.drawing import MAX_ROWS, confusion_picture, result_picture
 from pynq_bnn.errors import ImageError
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pynq_bnn import Classifier
-from pynq_bnn.classify.preparation import default_fit
 from pynq_bnn.errors import NetworkError
-from pynq_bnn.interop.old_preprocessing import bnn_pynq_digit, bnn_pynq_pixels
+from pynq_bnn.pictures.bnn_pynq import bnn_pynq_digit, bnn_pynq_pixels
+from pynq_bnn.pictures.preparation import default_fit
 
 
 def page():

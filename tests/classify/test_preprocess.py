@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pynq_bnn.classify.preprocess import network_input, read_picture, seen_box
 from pynq_bnn.errors import ImageError
 from pynq_bnn.network.spec import FITS, InputSpec, signed_codes
+from pynq_bnn.pictures.preprocess import network_input, read_picture, seen_box
 
 FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow,
                                                                        HealthCheck.function_scoped_fixture])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pynq_bnn.classify.preprocess import fitted, network_input
-from pynq_bnn.classify.reading import MAX_KEPT, read_picture
 from pynq_bnn.errors import ImageError
 from pynq_bnn.network import InputSpec, signed_codes
+from pynq_bnn.pictures.preprocess import fitted, network_input
+from pynq_bnn.pictures.reading import MAX_KEPT, read_picture
 
 Entry = tuple[int, int, int, bytes]
 SPEC = InputSpec(32, 32, 3, signed_codes())
@@ -197,7 +197,7 @@ def test_a_large_picture_is_kept_small_and_upright(kind, size):
 def test_a_photo_of_108_megapixels_takes_little_memory(tmp_path):
     Image.new("RGB", (12000, 9000), (90, 90, 90)).save(tmp_path / "large.jpg")
     code = ("import resource, sys, warnings; warnings.simplefilter('ignore')\n"
-            "from pynq_bnn.classify.reading import read_picture\n"
+            "from pynq_bnn.pictures.reading import read_picture\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "print(read_picture(sys.argv[1]).size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "large.jpg")], capture_output=True, text=True,

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from tools import needs_opencv
 
-from pynq_bnn.classify.camera import open_frames
-from pynq_bnn.classify.views import Recording
+from pynq_bnn.camera.frames import open_frames
+from pynq_bnn.live.outputs import Recording
 
 ONE = 1 << 16  # 1.0 in 16.16 fixed point
 

@@ -13,10 +13,10 @@ from PIL import Image
 from tools import needs_opencv
 from videos import colours, plain_frames
 
-from pynq_bnn.classify import views
-from pynq_bnn.classify.camera import open_frames
-from pynq_bnn.classify.views import Recording, Snapshot, Window, output_to
+from pynq_bnn.camera.frames import open_frames
 from pynq_bnn.errors import CameraError, OutputError
+from pynq_bnn.live import outputs as views
+from pynq_bnn.live.outputs import Recording, Snapshot, Window, output_to
 
 
 def pictures(count, size=(64, 48)):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pynq_bnn.classify.camera import open_frames
+from pynq_bnn.camera.frames import open_frames
 from pynq_bnn.data.datasets import load_dataset
-from pynq_bnn.data.made import SHAPES, draw_shape, film_of, shape_mask, write_film, write_shapes
+from pynq_bnn.data.generated import SHAPES, draw_shape, film_of, shape_mask, write_film, write_shapes
 from pynq_bnn.errors import DataError, OutputError
 from pynq_bnn.network import InputSpec, signed_codes
 

@@ -9,9 +9,9 @@ from tools import needs_simulator
 
 from pynq_bnn.board.hwh import BASE_ADDRESS
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program.batch import BUSY, OFFSETS, RESET, read_config
 from pynq_bnn.program.fields import IDENTITY
 from pynq_bnn.program.pack import pack_images
+from pynq_bnn.program.registers import BUSY, OFFSETS, RESET, read_config
 from pynq_bnn.program.schedule import schedule
 from pynq_bnn.simulation import MemoryTiming, SimulatedCore, build, core_sources, hw_directory
 

@@ -8,8 +8,8 @@ from flows.netlist import synthesize
 from flows.runs import assert_equals_cpu
 from tools import needs_simulator
 
-from pynq_bnn.program.batch import read_config
 from pynq_bnn.program.config import Config
+from pynq_bnn.program.registers import read_config
 from pynq_bnn.simulation import SimulatedCore
 
 pytestmark = needs_simulator

@@ -16,8 +16,8 @@ from pynq_bnn.backends.cpu import CpuBackend
 from pynq_bnn.data.datasets import load_dataset
 from pynq_bnn.errors import ImportFolderError
 from pynq_bnn.interop import import_folder
-from pynq_bnn.interop.old_preprocessing import bnn_pynq_pixels
 from pynq_bnn.network import Network, read_network, write_network
+from pynq_bnn.pictures.bnn_pynq import bnn_pynq_pixels
 
 SEED = 20
 KINDS = ("cnvW1A1", "lfcW1A1")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pynq_bnn.errors import ImageError
-from pynq_bnn.interop.old_preprocessing import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
+from pynq_bnn.pictures.bnn_pynq import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
 
 
 def _photo(width: int, height: int) -> Image.Image:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pynq_bnn.errors import BackendError
-from pynq_bnn.program import batch
+from pynq_bnn.program import registers as batch
 from pynq_bnn.program.config import Config
 from pynq_bnn.simulation import hw_directory
 

@@ -21,8 +21,8 @@ from flows.netlist import HW, synthesize
 from flows.overlay import NAME, OVERLAYS, check
 from flows.runs import assert_equals_cpu
 from pynq_bnn.errors import PynqBnnError
-from pynq_bnn.program.batch import read_config
 from pynq_bnn.program.config import Config
+from pynq_bnn.program.registers import read_config
 from pynq_bnn.simulation import SimulatedCore
 
 from .compare import compare

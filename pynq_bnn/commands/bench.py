@@ -16,8 +16,8 @@ from ..errors import NetworkError
 from ..network import Network
 from ..zoo import TOPOLOGIES, find_network, find_topology, shipped
 from ..zoo.untrained import untrained_network
-from .making import needs_train_extra
-from .simulating import bench_rtl
+from .bench_rtl import bench_rtl
+from .train import needs_train_extra
 
 
 def bench(arguments: argparse.Namespace) -> int:

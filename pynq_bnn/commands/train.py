@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..classify.preparation import default_fit
 from ..data.classes import DIGITS, GTSRB_CLASSES
 from ..data.datasets import load_dataset
 from ..errors import OutputError, TrainError, first_line
@@ -19,6 +18,7 @@ from ..files import is_file
 from ..interop import import_folder
 from ..network import Network, save_network, write_network
 from ..network.topology import Topology, widened
+from ..pictures.preparation import default_fit
 from ..program.fits import accelerator_refusal
 from ..progress import progress
 from ..train.config import GRADIENTS, LOSSES, OPTIMIZERS, SCHEDULES, TrainConfig

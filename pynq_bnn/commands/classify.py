@@ -12,7 +12,7 @@ from typing import Any
 
 from ..arrays import Array
 from ..classify.classifier import Classifier
-from ..classify.pictures import MAX_ROWS, result_picture
+from ..classify.drawing import MAX_ROWS, result_picture
 from ..classify.result import BLANK, UNDECIDED, Result
 from ..data.folders import picture_paths, skipped_files, skipped_words
 from ..errors import ImageError, OutputError

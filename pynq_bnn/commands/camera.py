@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from types import FrameType
 
-from ..classify.camera import Source, open_frames
+from ..camera.devices import camera_devices
+from ..camera.frames import Source, open_frames
 from ..classify.classifier import Classifier
-from ..classify.devices import camera_devices
+from ..classify.drawing import frame_picture
 from ..classify.live import LiveResult
-from ..classify.pictures import frame_picture
-from ..classify.views import Window, check_output, output_to
 from ..errors import CameraError
+from ..live.outputs import Window, check_output, output_to
 
 # Seconds between two lines at least, and after which there is one though the label is the same.
 _LEAST_SECONDS, _LINE_SECONDS = 0.25, 1.0

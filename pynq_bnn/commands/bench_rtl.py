@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..backends.rtl import Simulation
+from ..backends.rtl_bench import RtlBench, bench
 from ..errors import BackendError
 from ..files import write_atomically
 from ..network import Network
 from ..program.config import Config
-from ..simulation.bench import RtlBench, bench
 
 
 def bench_rtl(arguments: argparse.Namespace, network: Network) -> int:

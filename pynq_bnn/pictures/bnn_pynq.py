@@ -1,6 +1,6 @@
 """From a picture to 32×32 colours, or 28×28 bits, as BNN-PYNQ did it, to compare with results of that time.
 
-Today's rule is :mod:`pynq_bnn.classify.preprocess`. BNN-PYNQ's differs: pictures smaller than 32×32 are not
+Today's rule is :mod:`pynq_bnn.pictures.preprocess`. BNN-PYNQ's differs: pictures smaller than 32×32 are not
 enlarged; the shorter side is rounded down, not to nearest; EXIF orientation is ignored; under transparency
 the stored colour shows, not the background; JPEGs not yet decoded were decoded at a reduced scale
 (``draft``), and some of its notebooks shrank pictures to 64 pixels first.
@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from ..arrays import Array
-from ..classify.reading import Picture, read_picture
 from ..errors import ImageError
+from .reading import Picture, read_picture
 
 # Filters by number: Pillow before 9.1 has no Resampling, and the types of later ones no bare names.
 _NEAREST, _LANCZOS = 0, 1

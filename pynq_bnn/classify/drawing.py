@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..arrays import Array
 from ..errors import ImageError
+from ..pictures.preprocess import Picture, read_picture
 from ..pillow import Resampling
 from .live import LiveResult
-from .preprocess import Picture, read_picture
 from .result import Result
 
 # Rows of one picture; many more make files that hardly any program opens.

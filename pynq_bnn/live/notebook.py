@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..classify.drawing import frame_picture
+from ..classify.live import LiveResult
 from ..errors import OutputError
 from .history import History
-from .live import LiveResult
-from .pictures import frame_picture
 
 _NO_FRAME = np.zeros((0, 0, 3), np.uint8)
 

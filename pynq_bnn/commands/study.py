@@ -9,14 +9,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..classify.preparation import default_fit
 from ..data.datasets import Dataset, load_dataset
 from ..errors import OutputError, TrainError
 from ..network import InputSpec
 from ..network.topology import Topology
+from ..pictures.preparation import default_fit
 from ..progress import progress
 from ..train.study import Row, Study, load_study
-from .making import make_config, needs_train_extra
+from .train import make_config, needs_train_extra
 
 
 def study(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from .live import LiveResult
+from ..classify.live import LiveResult
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ import numpy as np
 from ..arrays import Array
 from ..errors import BackendError
 from ..network import Network
-from ..program.batch import Counters
 from ..program.pack import pack_images, pack_program, unpack_scores
 from ..program.predict import batch_cost
+from ..program.registers import Counters
 from ..program.schedule import DDR_LIMIT, Program, Schedule, schedule
 from .accelerator import Accelerator
 from .batch import Batch, Loaded, Room

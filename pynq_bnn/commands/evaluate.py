@@ -7,8 +7,8 @@ import json
 
 from ..arrays import Array
 from ..classify.classifier import Classifier
+from ..classify.drawing import confusion_picture
 from ..classify.evaluate import evaluate as evaluate_classifier
-from ..classify.pictures import confusion_picture
 from ..data.datasets import Dataset, load_dataset
 from ..errors import DataError
 from ..files import write_atomically

@@ -10,7 +10,7 @@ The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its ou
    black; any other is resized with a LANCZOS filter:
    ``letterbox``: aspect kept, centred, the rest is background grey; ``extend``: the same, the rest
    repeats the picture's border; ``crop``: aspect kept, the middle is cut out; ``stretch``: aspect
-   ignored; ``digit``: as MNIST was made, see :mod:`pynq_bnn.classify.digits`.
+   ignored; ``digit``: as MNIST was made, see :mod:`pynq_bnn.pictures.digits`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def network_input(picture: Picture, spec: InputSpec) -> Array:
 
     Parameters
     ----------
-    picture : as for :func:`~pynq_bnn.classify.reading.read_picture`
+    picture : as for :func:`~pynq_bnn.pictures.reading.read_picture`
 
     Raises
     ------

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backends.rtl import RtlBackend, Simulation
 from ..network import Network
-from ..program.batch import Counters
+from ..program.registers import Counters
 from ..program.schedule import Program, Schedule, schedule
 from ..program.stages import ceil_div
+from .rtl import RtlBackend, Simulation
 
 # Full groups simulated of a long batch, at least, and as many more as this many cycles hold: the groups in its middle
 # all take the same time, but where one layer ends and the next begins is seen only to some ten cycles.

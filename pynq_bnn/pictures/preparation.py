@@ -8,9 +8,9 @@ from functools import partial
 
 from ..arrays import Array
 from ..errors import NetworkError
-from ..interop.old_preprocessing import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
 from ..network import InputSpec
 from ..network.spec import FITS
+from .bnn_pynq import bnn_pynq_box, bnn_pynq_digit, bnn_pynq_pixels
 from .preprocess import Picture, blank, fitted, network_input, seen_box
 
 # Preprocessing of BNN-PYNQ, for 32×32 colour networks and for 28×28 grey ones.

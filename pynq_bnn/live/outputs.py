@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..camera.containers import is_whole
+from ..camera.opencv import import_opencv, silent_stderr
 from ..errors import CameraError, OutputError, first_line
 from ..files import is_dir, write_atomically
 from ..pillow import Resampling
-from .containers import is_whole
-from .opencv import import_opencv, silent_stderr
 
 # Container and codec that every build of OpenCV writes.
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}

@@ -24,9 +24,9 @@ from ..arrays import Array
 from ..data.folders import is_picture_name, picture_paths
 from ..errors import CameraError, DataError, ImageError, first_line
 from ..files import is_dir, is_file
+from ..pictures.preprocess import read_picture
 from .devices import CameraDevice, camera_devices, device_index, gives_pictures
 from .opencv import URL, import_opencv, open_capture, read_frame
-from .preprocess import read_picture
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -79,7 +79,7 @@ def open_frames(source: Source) -> Frames:
     Parameters
     ----------
     source : int, str or Path
-        The number of a camera (0 is the first of :func:`~pynq_bnn.classify.devices.camera_devices`), or its device
+        The number of a camera (0 is the first of :func:`~pynq_bnn.camera.devices.camera_devices`), or its device
         file; the address of a stream (``rtsp://…``, ``http://…``); a video file; for a sequence of pictures their
         folder, or their names with a number in it (``shot-%04d.png``) or with stars (``shots/*.jpg``), in the order of
         the numbers or names. Pictures of a sequence that cannot be read are passed over, with a warning.

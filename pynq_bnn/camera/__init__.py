@@ -1,0 +1,1 @@
+"""Frames of cameras, streams, videos and image sequences."""

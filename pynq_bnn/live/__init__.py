@@ -1,0 +1,1 @@
+"""Where live answers go: windows, recordings, snapshots, notebooks."""

@@ -1,0 +1,1 @@
+"""Any picture to the pixels that a network sees."""
