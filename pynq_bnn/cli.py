@@ -10,13 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .backends import BACKENDS
-from .commands import bench as measuring
-from .commands import camera as watching
-from .commands import classify as classifying
-from .commands import evaluate as judging
-from .commands import info as listing
-from .commands import study as studying
-from .commands import train as making
+from .commands import bench, camera, classify, evaluate, info, study, train
 from .errors import PynqBnnError
 from .network.checks import one_line
 from .network.spec import FITS
@@ -118,7 +112,7 @@ def _fit_option(parser: argparse.ArgumentParser, fits: Sequence[str], default: s
 
 
 def _add_classify(commands: Commands) -> None:
-    parser = _command(commands, "classify", classifying.classify, "Label pictures and folders of pictures.")
+    parser = _command(commands, "classify", classify.classify, "Label pictures and folders of pictures.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
     _network_options(parser, positional=False)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
@@ -128,7 +122,7 @@ def _add_classify(commands: Commands) -> None:
 
 
 def _add_show(commands: Commands) -> None:
-    parser = _command(commands, "show", classifying.show,
+    parser = _command(commands, "show", classify.show,
                       "Draw pictures, what the network sees of them, and its answer, into one PNG.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture or folder of pictures")
     _network_options(parser, positional=False)
@@ -139,7 +133,7 @@ def _add_show(commands: Commands) -> None:
 
 
 def _add_camera(commands: Commands) -> None:
-    parser = _command(commands, "camera", watching.camera,
+    parser = _command(commands, "camera", camera.camera,
                       "Label what a camera sees, or a video, until q or Ctrl-C (needs the extra 'camera').")
     parser.add_argument("source", nargs="?", default="0", metavar="SOURCE",
                         help="number of a camera (0), a stream (rtsp://...), a video, a folder of pictures, or "
@@ -157,7 +151,7 @@ def _add_camera(commands: Commands) -> None:
 
 
 def _add_evaluate(commands: Commands) -> None:
-    parser = _command(commands, "evaluate", judging.evaluate, "Measure accuracy on the test split of a data set.")
+    parser = _command(commands, "evaluate", evaluate.evaluate, "Measure accuracy on the test split of a data set.")
     _network_options(parser, positional=True)
     _data_option(parser)
     _fit_option(parser, (*FITS, *BNN_PYNQ_FITS))
@@ -166,7 +160,7 @@ def _add_evaluate(commands: Commands) -> None:
 
 
 def _add_verify(commands: Commands) -> None:
-    parser = _command(commands, "verify", judging.verify,
+    parser = _command(commands, "verify", evaluate.verify,
                       "Check a backend bit by bit: golden image, then every layer. Exit status 1 on a difference.")
     _network_options(parser, positional=True)
     parser.add_argument("--images", type=_positive, default=8, metavar="N", help="number of pictures (8)")
@@ -175,18 +169,18 @@ def _add_verify(commands: Commands) -> None:
 
 
 def _add_networks(commands: Commands) -> None:
-    parser = _command(commands, "networks", listing.networks, "List the published topologies and the shipped networks.")
+    parser = _command(commands, "networks", info.networks, "List the published topologies and the shipped networks.")
     parser.add_argument("--json", action="store_true")
 
 
 def _add_info(commands: Commands) -> None:
-    parser = _command(commands, "info", listing.info, "Say what a .bnn file holds.")
+    parser = _command(commands, "info", info.info, "Say what a .bnn file holds.")
     parser.add_argument("network", metavar="NETWORK", help="path of a .bnn file or name of a shipped network")
     parser.add_argument("--json", action="store_true")
 
 
 def _add_train(commands: Commands) -> None:
-    parser = _command(commands, "train", making.train, "Train a topology with Brevitas (needs the extra 'train').")
+    parser = _command(commands, "train", train.train, "Train a topology with Brevitas (needs the extra 'train').")
     parser.add_argument("network", metavar="NETWORK", help="name of a published topology or path of a .json table")
     _data_option(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="directory for checkpoints, CSV and curves")
@@ -194,7 +188,7 @@ def _add_train(commands: Commands) -> None:
                         help="times the channels and units of every hidden layer (1)")
     parser.add_argument("--from", dest="start", metavar="NETWORK",
                         help="start from the weights of a shipped network, .bnn file, or training (few pictures: from a"
-                        f" shipped network of these layers; {making.SCRATCH}: from random weights)")
+                        f" shipped network of these layers; {train.SCRATCH}: from random weights)")
     parser.add_argument("--teacher", metavar="TRAINING",
                         help="learn from this network too (made with --real, as a rule)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
@@ -203,8 +197,8 @@ def _add_train(commands: Commands) -> None:
                         help="replay each step as one CUDA graph (default: where there is CUDA and one process)")
     _fit_option(parser, FITS, "digit for grey pictures of ten and more classes named by one letter or digit each, else"
                               " extend")
-    for flag, kind, help in making.CONFIG_OPTIONS:
-        default = making.config_default(flag)
+    for flag, kind, help in train.CONFIG_OPTIONS:
+        default = train.config_default(flag)
         if kind is bool:
             parser.add_argument(f"--{flag}", action=argparse.BooleanOptionalAction, help=help)
         elif isinstance(kind, tuple):
@@ -221,7 +215,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_study(commands: Commands) -> None:
-    parser = _command(commands, "study", studying.study,
+    parser = _command(commands, "study", study.study,
                       "Train the rows of a study and compare them; the same command goes on with one that was cut off."
                       " Exit status 1 where a row failed.")
     parser.add_argument("file", metavar="FILE", help="JSON file of named rows, or the name of one that ships (shipped)")
@@ -235,7 +229,7 @@ def _add_study(commands: Commands) -> None:
 
 
 def _add_compile(commands: Commands) -> None:
-    parser = _command(commands, "compile", making.compile,
+    parser = _command(commands, "compile", train.compile,
                       "Fold a checkpoint into a .bnn file (needs the extra 'train').")
     parser.add_argument("checkpoint", metavar="CHECKPOINT",
                         help="the --out directory of a training, or a .pt file in it")
@@ -244,13 +238,13 @@ def _add_compile(commands: Commands) -> None:
 
 
 def _add_import(commands: Commands) -> None:
-    parser = _command(commands, "import", making.import_bnn_pynq, "Convert a BNN-PYNQ parameter folder to a .bnn file.")
+    parser = _command(commands, "import", train.import_bnn_pynq, "Convert a BNN-PYNQ parameter folder to a .bnn file.")
     parser.add_argument("folder", metavar="FOLDER", help="cnvW1A1 or lfcW1A1 parameters with classes.txt beside them")
     parser.add_argument("-o", "--output", required=True, metavar="NAME.bnn")
 
 
 def _add_bench(commands: Commands) -> None:
-    parser = _command(commands, "bench", measuring.bench, "Measure speed, also in cycles of the accelerator.")
+    parser = _command(commands, "bench", bench.bench, "Measure speed, also in cycles of the accelerator.")
     parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
                         help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
     group = parser.add_mutually_exclusive_group()

@@ -1,5 +1,6 @@
 """What importing and installing promise."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -47,11 +48,11 @@ print(seen)
         assert "getenv" not in text, path
 
 
-def test_only_train_and_compile_import_torch():
+def test_only_model_train_and_compile_import_torch():
     for path in PACKAGE.rglob("*.py"):
         folder = path.relative_to(PACKAGE).parts[0]
         text = path.read_text(encoding="utf-8")
-        if folder not in ("train", "compile"):
+        if folder not in ("model", "train", "compile"):
             assert "import torch" not in text and "import brevitas" not in text, path  # noqa: PT018
 
 
@@ -80,3 +81,22 @@ def test_the_two_first_networks_ship_and_cnv_is_small():
 def test_version_is_that_of_the_installed_package():
     from importlib.metadata import version
     assert pynq_bnn.__version__ == version("pynq-bnn")
+
+
+# Folders and files of the package, each importing only from those before it.
+ORDER = ("version", "errors", "arrays", "files", "progress", "pillow", "network", "pictures", "data", "zoo", "program",
+         "board", "simulation", "backends", "interop", "camera", "classify", "live", "model", "train", "compile",
+         "charts", "commands", "cli", "__main__")
+
+
+def test_folders_import_in_one_direction():
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if own == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            # How far the import leaves its own folder: one dot more than it lies deep.
+            if isinstance(node, ast.ImportFrom) and node.level == len(path.relative_to(PACKAGE).parts):
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    other = name.split(".")[0]
+                    assert ORDER.index(other) <= ORDER.index(own), f"{path} imports {other}"
