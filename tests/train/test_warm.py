@@ -11,7 +11,7 @@ from pynq_bnn.data.datasets import Dataset
 from pynq_bnn.data.split import Split
 from pynq_bnn.errors import TrainError
 from pynq_bnn.model.binary import BinaryChain
-from pynq_bnn.network import BinFc
+from pynq_bnn.network import Scores
 from pynq_bnn.network.topology import widened
 from pynq_bnn.train.batches import Batches
 from pynq_bnn.train.checkpoint import OLD_FORMAT, input_spec, load_checkpoint, save_checkpoint
@@ -196,7 +196,7 @@ def test_a_checkpoint_of_the_format_before_compiles_and_starts_but_is_not_resume
         torch.save({**state, "format": OLD_FORMAT}, tmp_path / "old" / name)
     with pytest.raises(TrainError, match="earlier pynq-bnn, whose training cannot be resumed.* --from"):
         run(SMALL, tmp_path / "old", epochs=2, resume=True)
-    assert isinstance(compile_checkpoint(tmp_path / "old").layers[-1], BinFc)
+    assert isinstance(compile_checkpoint(tmp_path / "old").layers[-1], Scores)
     run(SMALL, tmp_path / "new", start=tmp_path / "old")
     save_checkpoint(tmp_path / "other.pt", {"epoch": 1})
     with pytest.raises(TrainError):
