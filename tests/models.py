@@ -8,6 +8,7 @@ import torch
 from pynq_bnn.compile.compiler import positive
 from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.network.folding import Folded, find_thresholds
+from pynq_bnn.network.layers import TermRow
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 
@@ -18,11 +19,13 @@ def randomize(model: BinaryChain, seed: int, *, halves: bool = False) -> BinaryC
     arithmetic of any precision gives the same signs.
     """
     rng = np.random.default_rng(seed)
-    for number, (block, layer) in enumerate(zip((*model.blocks, model.head), model.binary_layers())):
+    for number, block in enumerate((*model.blocks, model.head)):
+        layers = [block.binary, *getattr(block, "binary_terms", [])]
         with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(rng.uniform(-1, 1, tuple(layer.weight.shape))))
+            for layer in layers:
+                layer.weight.copy_(torch.from_numpy(rng.uniform(-1, 1, tuple(layer.weight.shape))))
         norm, count = block.norm, block.norm.num_features
-        spread = np.sqrt(layer.weight[0].numel()) * (74 if number == 0 else 1)
+        spread = np.sqrt(sum(layer.weight[0].numel() for layer in layers)) * (74 if number == 0 else 1)
         gamma = rng.normal(0, 1, count) * (rng.random(count) > 0.15)
         mean = np.round(rng.normal(0, spread, count) * 2) / 2
         beta = rng.normal(0, 0.3, count) * (rng.random(count) > 0.3)
@@ -65,3 +68,20 @@ def random_topology(seed: int) -> Topology:
             break
     rows += [Fc(int(rng.integers(1, 20)))] * int(rng.integers(0, 3))
     return Topology(f"random {seed}", "", side, side, int(rng.choice([1, 3])), int(rng.choice([1, 8])), tuple(rows))
+
+
+def random_joins(seed: int) -> Topology:
+    """A small table of convolutions with terms and shortcuts of earlier maps, and perhaps an Fc row at the end."""
+    rng = np.random.default_rng(seed)
+    rows = [Conv(int(rng.integers(2, 9)), 3, padding=1)]
+    for block in range(int(rng.integers(1, 4))):
+        before, shrinks = len(rows) - 1, block < 2 and rng.random() < 0.4
+        has_shortcut = not shrinks and rng.random() < 0.7
+        count = rows[-1].channels if has_shortcut else int(rng.integers(2, 9))
+        term = TermRow(before, 2, 2) if shrinks else TermRow(before, *[(1,), (3, 1, 1)][int(rng.integers(2))])
+        rows.append(Conv(count, 3, 2 if shrinks else 1, padding=1, pad_value=str(rng.choice(["zero", "one"]))))
+        rows.append(Conv(count, 3, padding=1, shortcut=before if has_shortcut else None,
+                         shortcut_scale=int(rng.choice([0, 1, 7])) if has_shortcut else 0,
+                         terms=(term,) * int(rng.integers(0 if has_shortcut else 1, 3))))
+    rows += [Fc(5)] * int(rng.integers(0, 2))
+    return Topology(f"joins {seed}", "", 8, 8, 3, int(rng.choice([1, 8])), tuple(rows))

@@ -9,6 +9,10 @@ import pytest
 
 from pynq_bnn.errors import BackendError
 from pynq_bnn.simulation.build import find_compiler, find_verilator
+from pynq_bnn.zoo import TOPOLOGIES
+
+# Published networks that the accelerator takes: it computes chains.
+CHAINS = [name for name, topology in TOPOLOGIES.items() if topology.is_chain]
 
 
 def _simulator_missing() -> str | None:

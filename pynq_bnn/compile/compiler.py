@@ -55,18 +55,21 @@ def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | Non
 def pack_model(model: BinaryChain, spec: InputSpec, classes: tuple[str, ...], *, name: str,
                temperature: float = 1.0, provenance: dict[str, Any] | None = None) -> Network:
     """The folded network of a model in eval mode, without a golden image."""
-    hidden = [Unfolded(block.row, _bits(block.binary), partial(_positive, block)) for block in model.blocks]
+    hidden = [Unfolded(block.row, _bits(block.binary), partial(_positive, block), tuple(map(_bits, block.binary_terms)))
+              for block in model.blocks]
     scale, offset = fold_head(model.head.norm)
     return fold_network(name, spec, hidden, _bits(model.head.binary), OutputSpec(classes, scale, offset, temperature),
                         provenance)
 
 
-def _positive(block: BinaryBlock, node: RowNode) -> Positive:
+def _positive(block: BinaryBlock, node: RowNode) -> tuple[Positive, ...]:
     height, width, channels = node.output.shape if node.layer.pools_first else node.sums
-    return positive(block, (channels,) if node.layer.dense else (channels, height, width), node.bound)
+    shape = (channels,) if node.layer.dense else (channels, height, width)
+    shortcuts = (None,) if node.shortcut is None else (-1, 1)
+    return tuple(positive(block, shape, node.bound, shortcut) for shortcut in shortcuts)
 
 
-def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int) -> Positive:
+def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int, shortcut: int | None = None) -> Positive:
     """Whether the activation of ``block``, in eval mode, is +1 for a sum of each channel.
 
     The block's own float32 operations, on a sample of the shape in which they see it, contiguous on the CPU.
@@ -76,31 +79,32 @@ def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int) -> Positive
     shape : (C, H, W) or (C,), of one sample
     bound : int
         The largest sum.
+    shortcut : int, optional
+        The bit of the shortcut, −1 or +1.
 
     Raises
     ------
     TrainError
         When batch norm leaves the finite numbers.
     """
-    _check_finite(block, shape, bound)
+    def joined(acc: Array) -> Tensor:
+        sample = _sample(acc, shape)
+        return sample if shortcut is None else block.join(sample, torch.full_like(sample, shortcut))
 
     def of_sums(acc: Array) -> Array:
-        bits: Array = (block.activate(_sample(acc, shape)) > 0).reshape(shape[0], -1).all(1).numpy()
+        bits: Array = (block.activate(joined(acc)) > 0).reshape(shape[0], -1).all(1).numpy()
         return bits
 
+    with torch.no_grad():
+        for end in (-bound, 0, bound):
+            if not torch.isfinite(block.norm(joined(np.full(shape[0], end)))).all():
+                raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
     return torch.no_grad()(of_sums)
 
 
 def _sample(acc: Array, shape: tuple[int, ...]) -> Tensor:
     column = torch.from_numpy(acc.astype(np.float32)).reshape(1, shape[0], *(1 for _ in shape[1:]))
     return column.expand(1, *shape).contiguous()
-
-
-@torch.no_grad()
-def _check_finite(block: BinaryBlock, shape: tuple[int, ...], bound: int) -> None:
-    for end in (-bound, 0, bound):
-        if not torch.isfinite(block.norm(_sample(np.full(shape[0], end), shape))).all():
-            raise TrainError("batch norm gives values that are not finite; the training diverged, lower --lr")
 
 
 def fold_head(norm: Norm) -> tuple[Array, Array]:
@@ -143,9 +147,7 @@ def torch_scores(model: BinaryChain, spec: InputSpec, pixels: Array) -> Array:
     """(N, K) int32 scores of the torch model in float32, contiguous on the CPU."""
     q = torch.from_numpy(spec.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
     model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # unknown to torch's types
-    for block in model.blocks:
-        q = block(q)
-    scores: Array = model.head.accumulate(q).numpy().astype(np.int32)
+    scores: Array = model.head.accumulate(model.last_map(q)).numpy().astype(np.int32)
     return scores
 
 

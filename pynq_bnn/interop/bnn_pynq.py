@@ -241,14 +241,14 @@ def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> _Parts:
     return InputSpec(32, 32, 3, _cnv_codes(), fit="letterbox", background=255), hidden, last[:count], output
 
 
-def _first_positive(thresholds: Array, node: RowNode) -> Positive:
+def _first_positive(thresholds: Array, node: RowNode) -> tuple[Positive]:
     """The rule of the first layer: threshold < 2·acc."""
-    return lambda acc: thresholds < 2 * acc
+    return (lambda acc: thresholds < 2 * acc,)
 
 
-def _positive(thresholds: Array, node: RowNode) -> Positive:
+def _positive(thresholds: Array, node: RowNode) -> tuple[Positive]:
     """The rule of the others: threshold < popcount, where acc = 2·popcount − fan-in."""
-    return lambda acc: 2 * thresholds < acc + node.fan_in
+    return (lambda acc: 2 * thresholds < acc + node.fan_in,)
 
 
 def _cnv_codes() -> ByteCodes:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..network.layers import RowNode
 from ..network.topology import Topology
 from .blocks import BINARY_BLOCKS, BinaryBlocks, BinaryLayer, Parts, flatten
-from .chain import Chain
+from .chain import Chain, run_graph
 from .quant import BinaryWeight
 
 # Start of the latent weights. Small against ±1, so that Adam's steps of the learning rate flip signs from
@@ -44,22 +44,23 @@ class BinaryChain(Chain):
     def __init__(self, topology: Topology, classes: int, parts: Parts | None = None) -> None:
         super().__init__()
         parts = parts or Parts()
-        *hidden, last = topology.nodes(classes)
-        self.blocks = BinaryBlocks(BINARY_BLOCKS[node.layer](node, parts) for node in hidden)
+        *self.hidden, last = topology.nodes(classes)
+        self.blocks = BinaryBlocks(BINARY_BLOCKS[node.layer](node, parts) for node in self.hidden)
         self.head = Head(last, parts)
         for layer in self.binary_layers():
             nn.init.uniform_(layer.weight, -INITIAL_WEIGHT, INITIAL_WEIGHT)
 
     def binary_layers(self) -> list[BinaryLayer]:
         """Every layer with 1-bit weights, first and last included."""
-        return [block.binary for block in (*self.blocks, self.head)]
+        return [*(layer for block in self.blocks for layer in (block.binary, *block.binary_terms)), self.head.binary]
 
     def forward(self, q: Tensor) -> Tensor:
-        x = q
-        for block in self.blocks:
-            x = block(x)
-        logits: Tensor = self.head(x)
+        logits: Tensor = self.head(self.last_map(q))
         return logits
+
+    def last_map(self, q: Tensor) -> Tensor:
+        """The activations that the last layer reads."""
+        return run_graph(self.hidden, self.blocks, q)
 
     @torch.no_grad()
     def clip_weights(self) -> None:

@@ -72,20 +72,29 @@ class BinaryBlock(nn.Module):
     sign: nn.Module
 
     if TYPE_CHECKING:  # torch's own returns anything
-        def __call__(self, x: Tensor) -> Tensor: ...
+        def __call__(self, x: Tensor, *others: Tensor) -> Tensor: ...
 
     @property
     def binary(self) -> BinaryLayer:
         """The layer with 1-bit weights."""
         raise NotImplementedError
 
-    def accumulate(self, x: Tensor) -> Tensor:
-        """The integer sums, before pooling."""
+    @property
+    def binary_terms(self) -> list[BinaryLayer]:
+        """The layers with 1-bit weights whose sums of other maps are added."""
+        return []
+
+    def accumulate(self, x: Tensor, *others: Tensor) -> Tensor:
+        """The integer sums, before pooling, of the map that the row reads and of those that its terms read."""
         raise NotImplementedError
 
-    def seen_by_norm(self, x: Tensor) -> Tensor:
-        """The sums that batch norm gets."""
-        return self.accumulate(x)
+    def join(self, acc: Tensor, shortcut: Tensor) -> Tensor:
+        """The sums with the shortcut's bits, ±1, added."""
+        raise NotImplementedError
+
+    def seen_by_norm(self, x: Tensor, *others: Tensor) -> Tensor:
+        """The sums that batch norm gets; ``others`` : the maps of terms, then that of the shortcut."""
+        return self.accumulate(x, *others)
 
     def activate(self, acc: Tensor) -> Tensor:
         """BN and sign, the rule that a threshold replaces."""
@@ -115,6 +124,10 @@ class ConvBlock(BinaryBlock):
         padding = 0 if row.pad_value == "one" else row.padding
         self.conv: BinaryConv = qnn.QuantConv2d(node.input.shape[2], row.channels, row.kernel, stride=row.stride,
                                                 padding=padding, bias=False, weight_quant=BinaryWeight)
+        if node.terms:
+            self.terms = nn.ModuleList(qnn.QuantConv2d(term.input.shape[2], row.channels, term.layer.kernel,
+                                                       stride=term.layer.stride, bias=False, weight_quant=BinaryWeight)
+                                       for term in node.terms)
         self.norm = parts.norm2d(row.channels)
         self.sign = parts.sign()
 
@@ -122,8 +135,22 @@ class ConvBlock(BinaryBlock):
     def binary(self) -> BinaryLayer:
         return self.conv
 
-    def accumulate(self, x: Tensor) -> Tensor:
+    @property
+    def binary_terms(self) -> list[BinaryLayer]:
+        terms: list[Any] = list(self.terms) if self.row.terms else []
+        return terms
+
+    def accumulate(self, x: Tensor, *others: Tensor) -> Tensor:
         """The integer sums of every window, before pooling."""
+        acc = self._main(x)
+        for row, term, other in zip(self.row.terms, self.binary_terms, others):
+            acc = acc + term(F.pad(other, (row.padding,) * 4, value=1.0) if row.padding else other)
+        return acc
+
+    def join(self, acc: Tensor, shortcut: Tensor) -> Tensor:
+        return acc + self.row.scale * shortcut
+
+    def _main(self, x: Tensor) -> Tensor:
         if self.row.pad_value == "one" and self.row.padding:
             x = F.pad(x, (self.row.padding,) * 4, value=1.0)
         if self.conv.padding == (0, 0) and x.shape[2:] == self.conv.kernel_size:
@@ -141,18 +168,20 @@ class ConvBlock(BinaryBlock):
         weight = self.conv.quant_weight().value
         return F.linear(flatten(x), flatten(weight))[:, :, None, None]
 
-    def seen_by_norm(self, x: Tensor) -> Tensor:
+    def seen_by_norm(self, x: Tensor, *others: Tensor) -> Tensor:
         """The sums that batch norm gets: those of every window or, in the order pool-sign, the pooled ones."""
-        acc = self.accumulate(x)
+        acc = self.accumulate(x, *others)
+        if self.row.shortcut is not None:
+            return self.join(acc, others[-1])
         return self._pool(acc) if self.row.order == "pool-sign" else acc
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
         """In the order sign-pool the pool is taken before the sign, which changes no value.
 
         The sign is monotone, so sign(max) = max(sign). The gradient then reaches the largest value of a window,
         where the maximum of ±1 would send it to the first of several equal ones.
         """
-        x = self.norm(self.seen_by_norm(x))
+        x = self.norm(self.seen_by_norm(x, *others))
         bits: Tensor = self.sign(self._pool(x) if self.row.order == "sign-pool" else x)
         return bits
 
@@ -175,10 +204,10 @@ class FcBlock(BinaryBlock):
     def binary(self) -> BinaryLayer:
         return self.fc
 
-    def accumulate(self, x: Tensor) -> Tensor:
+    def accumulate(self, x: Tensor, *others: Tensor) -> Tensor:
         return self.fc(flatten(x))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
         return self.activate(self.accumulate(x))
 
 
@@ -194,17 +223,26 @@ REAL_BLOCKS: Handlers[Callable[[Node[Any]], nn.Module]] = Handlers("block of a r
 
 @REAL_BLOCKS.for_(Conv)
 class RealConvBlock(nn.Module):
-    """conv → BN → ReLU → pool; (N, C, H, W) in and out. Both orders of the binary block are the same here."""
+    """conv → BN → ReLU → pool; (N, C, H, W) in and out. Both orders of the binary block are the same here.
+
+    Terms are added before BN, a shortcut after it, as residual networks do.
+    """
 
     def __init__(self, node: Node[Conv]) -> None:
         super().__init__()
         row, channels_in = node.layer, node.input.shape[2]
-        self.pool = row.pool
+        self.pool, self.shortcut = row.pool, row.shortcut is not None
+        self.terms = nn.ModuleList(nn.Conv2d(term.input.shape[2], row.channels, term.layer.kernel, term.layer.stride,
+                                             term.layer.padding, bias=False) for term in node.terms)
         self.conv = nn.Conv2d(channels_in, row.channels, row.kernel, row.stride, row.padding, bias=False)
         self.norm = nn.BatchNorm2d(row.channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(self.conv(x)))
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        x = self.conv(x)
+        for term, other in zip(self.terms, others):
+            x = x + term(other)
+        x = self.norm(x)
+        x = F.relu(x + others[-1] if self.shortcut else x)
         return F.max_pool2d(x, self.pool) if self.pool > 1 else x
 
 

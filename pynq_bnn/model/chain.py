@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+from ..network.layers import RowNode
 
 
 class Chain(nn.Module):
@@ -15,3 +18,11 @@ class Chain(nn.Module):
 
     def clip_weights(self) -> None:
         """Keep the weights in their bounds, after each step; none here."""
+
+
+def run_graph(nodes: Sequence[RowNode], blocks: Iterable[nn.Module], q: Tensor) -> Tensor:
+    """The map that leaves the last of ``blocks``, each of which gets the maps that its node reads."""
+    maps = [q]  # the picture, which nodes call −1, first
+    for node, block in zip(nodes, blocks):
+        maps.append(block(*(maps[source + 1] for source in node.reads)))
+    return maps[-1]

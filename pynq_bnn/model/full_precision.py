@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ..network.topology import Topology
 from .blocks import REAL_BLOCKS
-from .chain import Chain
+from .chain import Chain, run_graph
 
 
 class RealChain(Chain):
@@ -17,13 +17,10 @@ class RealChain(Chain):
 
     def __init__(self, topology: Topology, classes: int) -> None:
         super().__init__()
-        *hidden, last = topology.nodes(classes)
-        self.blocks = nn.ModuleList(REAL_BLOCKS[node.layer](node) for node in hidden)
+        *self.hidden, last = topology.nodes(classes)
+        self.blocks = nn.ModuleList(REAL_BLOCKS[node.layer](node) for node in self.hidden)
         self.head = nn.Linear(last.fan_in, classes)
 
     def forward(self, q: Tensor) -> Tensor:
-        x = q
-        for block in self.blocks:
-            x = block(x)
-        logits: Tensor = self.head(x.flatten(1))
+        logits: Tensor = self.head(run_graph(self.hidden, self.blocks, q).flatten(1))
         return logits

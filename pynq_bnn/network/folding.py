@@ -28,13 +28,15 @@ Positive = Callable[[Array], Array]
 class Unfolded:
     """A hidden layer before folding.
 
-    row : its shape; weights : bits, (out, ky, kx, cin) or (out, fan-in) uint8.
-    positive : what follows the sum, for the node that the layer becomes; monotone in each channel, rising or falling.
+    row : its shape; weights : bits, (out, ky, kx, cin) or (out, fan-in) uint8; terms : those of each term.
+    positive : for the node that the layer becomes, what follows the sum: one function, or with a shortcut one where its
+        bit is −1 and one where it is +1; monotone in each channel, both rising or both falling.
     """
 
     row: Row
     weights: Array
-    positive: Callable[[RowNode], Positive]
+    positive: Callable[[RowNode], tuple[Positive, ...]]
+    terms: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,12 @@ def fold_network(name: str, spec: InputSpec, hidden: Sequence[Unfolded], scores:
 
 def _fold_layer(layer: Unfolded, node: RowNode) -> Layer:
     row = layer.row
-    folded = find_thresholds(layer.positive(node), node.bound, row.outputs, row.pools_first)
-    weights = layer.weights ^ folded.flip.reshape(-1, *(1 for _ in layer.weights.shape[1:]))
-    return row.folded(node.input, weights, folded.thresholds, folded.invert)
+    found = [find_thresholds(positive, node.bound, row.outputs, row.pools_first) for positive in layer.positive(node)]
+    # Of two, one may be constant, whose threshold is at the end of the sums and the same for weights of either sign.
+    flip = np.logical_or.reduce([each.flip for each in found])
+    weights, *terms = (bits ^ flip.reshape(-1, *(1 for _ in bits.shape[1:])) for bits in (layer.weights, *layer.terms))
+    thresholds = found[0].thresholds if len(found) == 1 else np.stack([each.thresholds for each in found])
+    return row.folded(node.input, weights, thresholds, found[0].invert, terms)
 
 
 def find_thresholds(positive: Positive, bound: int, channels: int, pools_first: bool) -> Folded:

@@ -166,7 +166,7 @@ def _last_uses(layers: Sequence[Operation]) -> list[int]:
     uses = list(range(len(layers)))
     for index, layer in enumerate(layers):
         for source in (_source(index, layer), *(term.source for term in layer.terms), layer.shortcut):
-            if source is not None and 0 <= source < index:
+            if type(source) is int and 0 <= source < index:
                 uses[source] = index
     return uses
 

@@ -14,6 +14,7 @@ the layer that a row becomes. What the engines, the accelerator and the model do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, ClassVar, Union
@@ -292,6 +293,29 @@ ORDERS = ("sign-pool", "pool-sign")
 
 
 @dataclass(frozen=True)
+class TermRow(Windows):
+    """A convolution of the map of an earlier row, added to the sums of a :class:`Conv`; it is padded with +1.
+
+    source : the row whose map it reads ("input" in JSON); kernel, stride, padding : square window.
+    """
+
+    source: int
+    kernel: int = attribute(Range(1, MAX_KERNEL), "side of the square window", 1)
+    stride: int = stride()
+    padding: int = padding()
+    outputs: int = field(default=0, repr=False, compare=False)
+    pad_value = "one"
+    pool = 1
+
+    def weights_shape(self, shape: Shape) -> tuple[int, ...]:
+        """(out, ky, kx, cin) on a map of ``shape``."""
+        return self.outputs, self.kernel, self.kernel, shape[2]
+
+    def check_input(self, source: Map, is_picture: bool) -> None:
+        """Any map of bits fits."""
+
+
+@dataclass(frozen=True)
 class Conv(Windows):
     """One convolution row.
 
@@ -301,6 +325,10 @@ class Conv(Windows):
     pool : side and stride of the max-pool window, 1 for none.
     order : "sign-pool" is conv → BN → sign → pool (CNV), "pool-sign" is conv → pool → BN → sign
         (BinaryNet, XNOR-Net).
+    source : the row whose map it reads ("input" in JSON), −1 for the picture; the row before where none is given.
+    terms : convolutions of other maps, added to the sums.
+    shortcut : a row whose map has the shape of this one's; its bits, ±1, times ``shortcut_scale`` are added before BN.
+    shortcut_scale : in units of the sums; 0 is 3·√channels, rounded.
     """
 
     channels: int = attribute(Range(1, MAX_CHANNELS), "output channels")
@@ -310,14 +338,24 @@ class Conv(Windows):
     pad_value: str = pad_value()
     pool: int = pool()
     order: str = attribute(OneOf(ORDERS), "whether the sign or the pool comes first", "sign-pool")
+    source: int | None = source()
+    terms: tuple[TermRow, ...] = terms()
+    shortcut: int | None = shortcut()
+    shortcut_scale: int = field(default=0, kw_only=True)
     kind: ClassVar[str] = "conv"
-    source: ClassVar[int | None] = None
-    terms: ClassVar[tuple[Term, ...]] = ()
-    shortcut: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        # A term has as many outputs as its row.
+        object.__setattr__(self, "terms", tuple(replace(term, outputs=self.channels) for term in self.terms))
 
     @property
     def outputs(self) -> int:  # type: ignore[override]
         return self.channels
+
+    @property
+    def scale(self) -> int:
+        """What a bit of the shortcut is worth, in units of the sums."""
+        return self.shortcut_scale or round(3 * self.channels**0.5)
 
     def weights_shape(self, shape: Shape) -> tuple[int, ...]:
         """(out, ky, kx, cin) on a map of ``shape``."""
@@ -326,28 +364,42 @@ class Conv(Windows):
     def check(self) -> None:
         """Raise NetworkError unless all attributes fit."""
         self.check_windows()
+        for term in self.terms:
+            term.check_windows()
+        need(Range(0, ACC_LIMIT).allows(self.shortcut_scale),
+             f"shortcut_scale is {self.shortcut_scale!r:.20}; 0 to {ACC_LIMIT} fit")
+        need(self.shortcut is None or self.pool == 1, "a row with a shortcut has no pool")
+        need(self.shortcut is not None or not self.shortcut_scale, "shortcut_scale without a shortcut")
 
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError where +1 would be padded to a picture."""
+        """Raise NetworkError where +1 would be padded to a picture, or something joined to 8-bit input."""
         need(self.pad_value == "zero" or not is_picture,
              "pad_value 'one' is for hidden layers; the first layer pads with q = 0")
+        need(source.bits == 1 or (not self.terms and self.shortcut is None),
+             "a row that reads 8-bit input has no terms and no shortcut")
 
     @property
     def pools_first(self) -> bool:
         """Whether batch norm and sign see the largest sum of a pool window."""
         return self.pool > 1 and self.order == "pool-sign"
 
-    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array) -> FpConv | BinConv:
+    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array,
+               terms: Sequence[Array] = ()) -> FpConv | BinConv:
         """The layer that the row becomes on the map ``source``.
 
         Parameters
         ----------
         weights : (out, ky, kx, cin) uint8 of 0 and 1
-        thresholds : (out,) int32
+        thresholds : (out,) int32, with a shortcut (2, out)
         invert : (out,) bool
+        terms : weights of each term
         """
-        kind: type[FpConv] | type[BinConv] = FpConv if source.bits == 8 else BinConv
-        return kind(weights, thresholds, invert, self.stride, self.padding, self.pool, self.pad_value)
+        if source.bits == 8:
+            return FpConv(weights, thresholds, invert, self.stride, self.padding, self.pool, self.pad_value,
+                          source=self.source)
+        joined = tuple(ConvTerm(bits, term.source, term.stride, term.padding) for bits, term in zip(terms, self.terms))
+        return BinConv(weights, thresholds, invert, self.stride, self.padding, self.pool, self.pad_value,
+                       source=self.source, terms=joined, shortcut=self.shortcut)
 
     def widened(self, factor: int) -> Conv:
         """The row with ``factor`` times as many outputs."""
@@ -384,7 +436,8 @@ class Fc(Dense):
         """No: there is no pool."""
         return False
 
-    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array) -> BinFc:
+    def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array,
+               terms: Sequence[Array] = ()) -> BinFc:
         """The layer that the row becomes; see :meth:`Conv.folded`. ``weights`` : (out, fan-in)."""
         return BinFc(weights, thresholds, invert)
 

@@ -17,7 +17,7 @@ from .attributes import OneOf, Range
 from .checks import check_name, need
 from .geometry import MAX_MAP, MAX_SIDE, MAX_WEIGHT_BYTES, Map
 from .graph import build_graph
-from .layers import ROW_KINDS, Fc, Row, RowNode
+from .layers import ROW_KINDS, Conv, Fc, Row, RowNode, TermRow
 from .spec import MAX_CLASSES, Encoding, one_bit_codes, signed_codes
 
 _Record = TypeVar("_Record")
@@ -25,7 +25,7 @@ _Record = TypeVar("_Record")
 
 @dataclass(frozen=True)
 class Topology:
-    """A chain of layers over an (height, width, channels) picture.
+    """Layers over an (height, width, channels) picture: a chain, unless rows name the maps they read.
 
     input_bits : 8 (q = pixel − 128) or 1 (+1 where pixel ≥ 128, else −1).
     rows : hidden layers; the last layer, one unit a class, is added by training.
@@ -62,6 +62,11 @@ class Topology:
         """What becomes of a pixel value: q = pixel − 128, or ±1 split at 128."""
         return one_bit_codes() if self.input_bits == 1 else signed_codes()
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether every row reads the map of the row before and nothing else."""
+        return all(node.reads == (node.index - 1,) for node in self.nodes())
+
     def nodes(self, classes: int | None = None) -> tuple[RowNode, ...]:
         """Each row in its place, with shapes and costs, the last layer (``classes`` units) included."""
         return build_graph(self.picture, (*self.rows, Fc(classes or len(self.classes) or 10)))
@@ -69,9 +74,24 @@ class Topology:
     def to_dict(self) -> dict[str, Any]:
         """The table as plain JSON values, readable by :func:`topology_from_dict`."""
         table = asdict(self)
-        table["rows"] = [{"type": row.kind, **asdict(row)} for row in self.rows]
+        table["rows"] = [row_to_dict(row) for row in self.rows]
         table["classes"] = list(self.classes)
         return table
+
+
+def row_to_dict(row: Row) -> dict[str, Any]:
+    """A row as plain JSON values; the map that it reads is its "input", and joins are left out where it has none."""
+    values = {"type": row.kind, **asdict(row)}
+    if isinstance(row, Conv):
+        terms = [{"input": term.source, "kernel": term.kernel, "stride": term.stride, "padding": term.padding}
+                 for term in row.terms]
+        joins = {"input": values.pop("source"), "terms": terms or None, "shortcut": values["shortcut"],
+                 "shortcut_scale": values["shortcut_scale"] or None}
+        for key, value in joins.items():
+            values.pop(key, None)
+            if value is not None:
+                values[key] = value
+    return values
 
 
 def widened(topology: Topology, factor: int) -> Topology:
@@ -143,9 +163,25 @@ def _row(row: Any, number: int) -> Row:
     kinds = {kind.kind: kind for kind in ROW_KINDS}
     if not isinstance(row, dict) or row.get("type") not in tuple(kinds):
         raise NetworkError(f"layer {number}: a layer is an object whose 'type' is one of {sorted(kinds)}")
-    values = {key: value for key, value in row.items() if key != "type"}
+    values = {key: value for key, value in row.items() if key not in ("type", "source")}
+    if "source" in row:
+        raise NetworkError(f"layer {number}: unknown key 'source'; the map that is read is its 'input'")
+    if row["type"] == Conv.kind:
+        values = _joins(values, number)
     kind: type[Row] = kinds[row["type"]]
     return _build(kind, values, f"layer {number}")
+
+
+def _joins(values: dict[str, Any], number: int) -> dict[str, Any]:
+    """``values`` with maps by the records' names, and terms as records."""
+    terms = values.pop("terms", [])
+    if not isinstance(terms, (list, tuple)) or not all(isinstance(term, dict) for term in terms):
+        raise NetworkError(f"layer {number}: 'terms' is a list of objects")
+    for term in terms:
+        if set(term) & {"source", "outputs"}:
+            raise NetworkError(f"layer {number}: a term has 'input', 'kernel', 'stride' and 'padding'")
+    renamed = [{"source" if key == "input" else key: value for key, value in each.items()} for each in (values, *terms)]
+    return {**renamed[0], "terms": tuple(_build(TermRow, term, f"layer {number}: term") for term in renamed[1:])}
 
 
 def _build(kind: type[_Record], values: dict[str, Any], where: str) -> _Record:

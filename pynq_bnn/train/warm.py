@@ -37,7 +37,7 @@ def default_start(topology: Topology, config: TrainConfig, pictures: int) -> str
     """The network that ships with these layers, for few pictures; None where random weights are the start."""
     if pictures >= FEW_PICTURES or config.real or config.shift_norm:
         return None
-    known = [name for name in shipped() if name in TOPOLOGIES]
+    known = [name for name in shipped() if name in TOPOLOGIES and TOPOLOGIES[name].is_chain]
     return next((name for name in known if _layers(TOPOLOGIES[name]) == _layers(topology)), None)
 
 
@@ -155,6 +155,8 @@ def start_from_network(model: Chain, network: Network, spec: InputSpec, batches:
         raise TrainError(f"cannot start from {network.name}: it takes {network.input.shape} with codes"
                          f" {network.input.codes.min()} to {network.input.codes.max()}, this network {spec.shape}"
                          f" with {spec.codes.min()} to {spec.codes.max()}")
+    if any(len(node.reads) > 1 or node.source != node.index - 1 for node in network.nodes):
+        raise TrainError(f"cannot start from {network.name}: it joins maps; start from its training directory instead")
     model.eval()
     maps = [q for q, _ in batches.in_order(PICTURES)]
     hidden = [layer for layer in layers if not isinstance(layer, Scores)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..data.classes import CIFAR10_CLASSES, DIGITS
-from ..network.layers import Conv, Fc, Row
+from ..network.layers import Conv, Fc, Row, TermRow
 from ..network.topology import Topology
 
 
@@ -31,6 +31,21 @@ def _vgg16() -> Topology:
     return Topology("vgg16-cifar10", "VGG16, binarized (2022)", 32, 32, 3, 8, (*rows, Fc(1024)), CIFAR10_CLASSES)
 
 
+def _resnet(name: str, title: str, width: int, blocks: tuple[int, ...] = (2, 2, 2, 2)) -> Topology:
+    # Nie et al., BiNealNet, 2022 (arXiv 2202.03716), in the shape of ResNet-18 (He et al. 2016): pairs of 3×3
+    # convolutions. The block's input, one bit a channel, is added to the second; where the map shrinks, two 2×2
+    # convolutions of it are.
+    rows: list[Row] = [Conv(width, padding=1)]
+    for stage, count in enumerate(blocks):
+        channels = width << stage
+        for block in range(count):
+            before, shrinks = len(rows) - 1, stage > 0 and block == 0
+            rows.append(Conv(channels, stride=2 if shrinks else 1, padding=1))
+            rows.append(Conv(channels, padding=1, terms=(TermRow(before, 2, 2),) * 2) if shrinks
+                        else Conv(channels, padding=1, shortcut=before))
+    return Topology(name, title, 32, 32, 3, 8, tuple(rows), CIFAR10_CLASSES)
+
+
 def _mlp(name: str, title: str, units: int, input_bits: int) -> Topology:
     # LFC, SFC, TFC: Umuroglu 2017. 3×4096: Courbariaux 2016, section 2.1.
     return Topology(name, title, 28, 28, 1, input_bits, (Fc(units),) * 3, DIGITS)
@@ -41,6 +56,9 @@ _ALL = (
     _binarynet("binarynet-cifar10", "BinaryNet ConvNet (2016)", 128, CIFAR10_CLASSES),
     _binarynet("binarynet-svhn", "BinaryNet ConvNet, half width", 64, DIGITS),
     _vgg16(),
+    _resnet("binealnet-cifar10", "BiNealNet, width 96 (2022)", 96),
+    _resnet("resnet18-cifar10", "BiNealNet, width 64", 64),
+    _resnet("resnet10-cifar10", "BiNealNet of one block a stage, width 32", 32, (1, 1, 1, 1)),
     _mlp("mlp-mnist", "MLP 3×4096, 8-bit pixels (2016)", 4096, 8),
     _mlp("mlp-1bit-mnist", "MLP 3×4096, 1-bit pixels", 4096, 1),
     _mlp("lfc-mnist", "LFC (FINN, 2017)", 1024, 1),

@@ -28,10 +28,12 @@ def untrained_network(topology: Topology, seed: int = 0) -> Network:
 def _random_layer(node: RowNode, rng: np.random.Generator) -> Layer:
     row, count, bits = node.layer, node.layer.outputs, node.input.bits
     spread = np.sqrt(node.fan_in) * (_CODE_SPREAD if bits == 8 else 1)
-    thresholds = np.clip(np.rint(rng.normal(0, spread, count)), -node.bound, node.bound).astype(np.int32)
+    shape = (count,) if row.shortcut is None else (2, count)
+    thresholds = np.clip(np.rint(rng.normal(0, spread, shape)), -node.bound, node.bound).astype(np.int32)
     weights = _bits(rng, row.weights_shape(node.input.shape))
     invert = _bits(rng, (count,)).astype(bool) if row.pools_first else np.zeros(count, bool)
-    return row.folded(node.input, weights, thresholds, invert)
+    terms = [_bits(rng, term.layer.weights_shape(term.input.shape)) for term in node.terms]
+    return row.folded(node.input, weights, thresholds, invert, terms)
 
 
 def _bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

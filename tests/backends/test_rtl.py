@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from places import bnn_pynq_dir, data_dir
-from tools import needs_rtl
+from tools import CHAINS, needs_rtl
 
 from pynq_bnn.backends import CpuBackend, RtlBackend, Simulation, create_backend
 from pynq_bnn.classify.verify import verify_backend
@@ -117,7 +117,7 @@ def test_weights_that_no_window_uses_are_waited_for():
 BATCHES = {"binarynet-cifar10": 2, "binarynet-svhn": 3, "vgg16-cifar10": 2, "mlp-mnist": 3, "mlp-1bit-mnist": 9}
 
 
-@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize("name", CHAINS)
 def test_networks_of_the_tables_are_equal_at_the_default_size(name):
     network = find_network(name) if name in shipped() else untrained_network(TOPOLOGIES[name], seed=1)
     pixels = noise(network, BATCHES.get(name, 11))

@@ -321,7 +321,7 @@ def test_a_network_that_does_not_fit_is_refused_and_nothing_held(device, small_n
     layers = (Scores(rng.integers(0, 2, (3, fan_in), dtype=np.uint8)),)
     network = Network("wide", InputSpec(64, fan_in // 64, 1, one_bit_codes(128)), layers,
                       OutputSpec(("a", "b", "c"), np.ones(3, np.float32), np.zeros(3, np.float32)))
-    with pytest.raises(BackendError, match=r"wide, layer 0 \(bin_fc\) does not fit"):
+    with pytest.raises(BackendError, match=r"wide, layer 0 \(scores\) does not fit"):
         OverlayBackend(network, device.bitstream)
     with OverlayBackend(small_network, device.bitstream) as backend:
         assert_right(backend)

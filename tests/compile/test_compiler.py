@@ -1,10 +1,12 @@
 """From torch to integers: the folded network gives torch's sums, layer by layer and for every table."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from golden import batch_norm, convolve, dense, max_pool, sign
-from models import random_topology, randomize
+from models import random_joins, random_topology, randomize
 
 from pynq_bnn.backends import CpuBackend, PopcountBackend
 from pynq_bnn.compile.compiler import check_pictures, compile_checkpoint, pack_model, torch_scores, with_golden
@@ -23,34 +25,43 @@ def packed(topology, seed, **kwargs):
     return model, pack_model(model, input_spec(topology, "letterbox"), CLASSES, name="t")
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_random_chains_equal_torch_in_every_map_and_score(seed):
-    model, network = packed(random_topology(seed), seed)
+RANDOM = [*(pytest.param(random_topology, seed, id=f"chain-{seed}") for seed in range(40)),
+          *(pytest.param(random_joins, seed, id=f"joins-{seed}") for seed in range(24))]
+
+
+@pytest.mark.parametrize(("table", "seed"), RANDOM)
+def test_random_networks_equal_torch_in_every_map_and_score(table, seed):
+    model, network = packed(table(seed), seed)
     pixels = np.random.default_rng(seed).integers(0, 256, (5, *network.input.shape), dtype=np.uint8)
     network = read_network(write_network(network))
-    q = torch.from_numpy(network.input.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    maps = [torch.from_numpy(network.input.encode(pixels).astype(np.float32)).permute(0, 3, 1, 2).contiguous()]
+    with torch.no_grad():
+        for node, block in zip(network.nodes, model.blocks):
+            maps.append(block(*(maps[source + 1] for source in node.reads)))
     for engine in (CpuBackend(network), PopcountBackend(network)):
-        x = q
-        with torch.no_grad():
-            for number, block in enumerate(model.blocks):
-                x = block(x)
-                expected = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x[:, None, None]) > 0
-                found = np.unpackbits(engine.map_bits(pixels, number), axis=-1, bitorder="little")
-                assert np.array_equal(found[..., :expected.shape[3]], expected.numpy()), \
-                    f"seed {seed}, layer {number}, {engine.name}"
-        assert np.array_equal(engine.scores(pixels), torch_scores(model, network.input, pixels)), f"seed {seed}"
+        for number, (x, packed_map) in enumerate(zip(maps[1:], engine.states(pixels))):
+            expected = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x[:, None, None]) > 0
+            found = np.unpackbits(packed_map, axis=-1, bitorder="little")
+            assert np.array_equal(found[..., :expected.shape[3]], expected.numpy()), f"layer {number}, {engine.name}"
+        assert np.array_equal(engine.scores(pixels), torch_scores(model, network.input, pixels))
 
 
 def slow_scores(model, topology, q):
     """The chain in slow loops and float64, from the papers (see golden.py)."""
-    x = q
-    for block in model.blocks:
+    maps = [q]
+    for node, block in zip(topology.nodes(len(CLASSES)), model.blocks):
+        x, *others = (maps[source + 1] for source in node.reads)
         norm = [t.detach().double().numpy() for t in (block.norm.weight, block.norm.bias, block.norm.running_mean,
                                                       block.norm.running_var)]
         if isinstance(block, ConvBlock):
             row = block.row
             weights = sign(block.conv.weight.detach().double().numpy()).transpose(0, 2, 3, 1)
             acc = convolve(x, weights, row.stride, row.padding, 1.0 if row.pad_value == "one" else 0.0)
+            for term, layer, other in zip(row.terms, block.binary_terms, others):
+                weights = sign(layer.weight.detach().double().numpy()).transpose(0, 2, 3, 1)
+                acc = acc + convolve(other, weights, term.stride, term.padding, 1.0)
+            if row.shortcut is not None:
+                acc = acc + (row.shortcut_scale or round(3 * math.sqrt(row.channels))) * others[-1]
             if row.order == "pool-sign":
                 x = sign(batch_norm(max_pool(acc, row.pool), *norm, block.norm.eps))
             else:
@@ -58,12 +69,14 @@ def slow_scores(model, topology, q):
         else:
             weights = sign(block.fc.weight.detach().double().numpy())
             x = sign(batch_norm(dense(x, weights), *norm, block.norm.eps))
-    return dense(x, sign(model.head.fc.weight.detach().double().numpy()))
+        maps.append(x)
+    return dense(maps[-1], sign(model.head.fc.weight.detach().double().numpy()))
 
 
+@pytest.mark.parametrize("table", [random_topology, random_joins])
 @pytest.mark.parametrize("seed", range(12))
-def test_random_chains_equal_the_papers_in_slow_loops(seed):
-    topology = random_topology(1000 + seed)
+def test_random_networks_equal_the_papers_in_slow_loops(table, seed):
+    topology = table(1000 + seed)
     model, network = packed(topology, seed, halves=True)
     pixels = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
     q = pixels.astype(float) - 128 if topology.input_bits == 8 else np.where(pixels >= 128, 1.0, -1.0)

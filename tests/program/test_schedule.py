@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tools import CHAINS
 
 from pynq_bnn.errors import BackendError
 from pynq_bnn.network import BinConv, BinFc, FpConv, InputSpec, Network, OutputSpec, Scores, one_bit_codes, signed_codes
@@ -45,7 +46,7 @@ def test_maps_of_random_networks_never_touch_what_is_still_used(random_network):
         check_places(schedule(network, config, int(rng.integers(1, 100))))
 
 
-@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize("name", CHAINS)
 def test_every_network_of_the_tables_fits_the_default_size(name):
     plan = schedule(untrained_network(TOPOLOGIES[name]), images=512)
     check_places(plan)

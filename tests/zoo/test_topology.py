@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pynq_bnn.errors import NetworkError
-from pynq_bnn.network.layers import Conv, Fc
+from pynq_bnn.network.layers import Conv, Fc, TermRow
 from pynq_bnn.network.topology import Topology, topology_from_dict, topology_from_json
 from pynq_bnn.zoo.tables import TOPOLOGIES
 
@@ -19,12 +19,17 @@ PUBLISHED = {
     "mlp-1bit-mnist": (36_806_656, 368, 4096), "vgg16-cifar10": (15_244_992, 3987, 65_536),
     # FC 784-256-256-256-10 and FC 784-64-64-64-10, counted by hand.
     "sfc-mnist": (334_336, 3, 256), "tfc-mnist": (59_008, 1, 64),
+    # A 3×3 convolution of the picture, pairs of 3×3 ones, two 2×2 ones where the map shrinks; counted by hand.
+    "binealnet-cifar10": (27_939_360, 13476, 98_304), "resnet18-cifar10": (12_445_376, 5995, 65_536),
+    "resnet10-cifar10": (1_565_536, 749, 32_768),
 }
 # name: (input bits, order, hidden layers) of the papers.
 RULES = {
     "binarynet-cifar10": (8, "pool-sign", 8), "binarynet-svhn": (8, "pool-sign", 8), "cnv-cifar10": (8, "sign-pool", 8),
     "vgg16-cifar10": (8, "pool-sign", 14), "mlp-mnist": (8, None, 3), "mlp-1bit-mnist": (1, None, 3),
     "lfc-mnist": (1, None, 3), "sfc-mnist": (1, None, 3), "tfc-mnist": (1, None, 3),
+    "binealnet-cifar10": (8, "sign-pool", 17), "resnet18-cifar10": (8, "sign-pool", 17),
+    "resnet10-cifar10": (8, "sign-pool", 9),
 }
 
 
@@ -140,3 +145,49 @@ def test_a_file_that_is_no_json_table_is_a_network_error(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(NetworkError, match="gone.json"):
         topology_from_json(tmp_path / "gone.json")
+
+
+def test_blocks_of_a_residual_table_join_the_map_before_them():
+    rows = TOPOLOGIES["resnet10-cifar10"].rows
+    assert [row.shortcut for row in rows] == [None, None, 0, *[None] * 6]
+    assert [[term.source for term in row.terms] for row in rows] == [[], [], [], [], [2, 2], [], [4, 4], [], [6, 6]]
+    assert [node.output.shape for node in TOPOLOGIES["resnet10-cifar10"].nodes()][::2] == \
+        [(32, 32, 32), (32, 32, 32), (16, 16, 64), (8, 8, 128), (4, 4, 256)]
+
+
+def joined(**values) -> dict:
+    rows = [{"type": "conv", "channels": 8, "padding": 1}] * 2
+    return own(rows=[*rows, {"type": "conv", "channels": 8, "padding": 1, **values}])
+
+
+def test_joins_of_a_table_survive_json():
+    table = topology_from_dict(joined(input=0, shortcut=1, shortcut_scale=9, terms=[{"input": 1, "kernel": 3,
+                                                                                    "padding": 1}, {"input": 0}]))
+    row = table.rows[2]
+    assert (row.source, row.shortcut, row.scale) == (0, 1, 9)
+    assert row.terms == (TermRow(1, 3, 1, 1), TermRow(0))
+    assert topology_from_dict(json.loads(json.dumps(table.to_dict()))) == table
+    assert topology_from_dict(joined(shortcut=0)).rows[2].scale == 8  # 3·√8, rounded
+    assert not table.is_chain
+    assert topology_from_dict(joined()).is_chain
+
+
+BAD_JOINS = [
+    (joined(shortcut=2), "layer 2 .*shortcut is the map 2"), (joined(shortcut="a"), "layer 2 .*shortcut"),
+    (joined(shortcut=0, pool=2), "layer 2 .*no pool"), (joined(shortcut_scale=3), "shortcut_scale without"),
+    (joined(shortcut=0, shortcut_scale=-1), "shortcut_scale is -1"),
+    (joined(shortcut=0, stride=2), "shortcut is a map"),
+    (joined(input=5), "layer 2 .*reads the map 5"), (joined(source=0), "layer 2: unknown key 'source'.*input"),
+    (joined(terms=3), "layer 2: 'terms' is a list"), (joined(terms=[3]), "layer 2: 'terms' is a list"),
+    (joined(terms=[{}]), "layer 2: term.*source"), (joined(terms=[{"input": 0, "size": 1}]), "unknown key 'size'"),
+    (joined(terms=[{"input": 0, "stride": 2}]), "term 0: its sums"),
+    (joined(terms=[{"input": 0, "kernel": 9}]), "kernel is 9"),
+    (joined(terms=[{"input": -1}]), "term 0: it reads the picture"),
+    (own(rows=[{"type": "conv", "channels": 8, "shortcut": 0}]), "layer 0 .*8-bit input has no terms"),
+]
+
+
+@pytest.mark.parametrize(("table", "says"), BAD_JOINS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_bad_join_of_a_table_is_named(table, says):
+    with pytest.raises(NetworkError, match=says):
+        topology_from_dict(table)
