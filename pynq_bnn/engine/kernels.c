@@ -165,22 +165,32 @@ INLINE uint8_t at_most_portable(const int32_t *counts, const int32_t *level)
     return (uint8_t)bits;
 }
 
+typedef int8_t bytes8 __attribute__((vector_size(8)));
+typedef int16_t shorts8 __attribute__((vector_size(16)));
+
 /* int16 sums of up to 255 products of int8 pixels and +-1. */
 INLINE void sum_portable(const struct bnn_block *block, int64_t row, const int8_t *weights,
                          int32_t (*sums)[BNN_PIXEL_LANES], const int number)
 {
-    for (int k = 0; k < number; k++) {
-        const int8_t *x = (const int8_t *)pixel_row(block, row + k), *w = weights;
-        memset(sums[k], 0, sizeof sums[k]);
-        for (int64_t done = 0; done < block->row_words; done += SHORT_TAPS) {
-            const int64_t end = done + SHORT_TAPS < block->row_words ? done + SHORT_TAPS : block->row_words;
-            int16_t part[BNN_PIXEL_LANES] = {0};
-            for (int64_t t = done; t < end; t++, w += BNN_PIXEL_LANES)
-                for (int i = 0; i < BNN_PIXEL_LANES; i++)
-                    part[i] = (int16_t)(part[i] + x[t] * w[i]);
-            for (int i = 0; i < BNN_PIXEL_LANES; i++)
-                sums[k][i] += part[i];
+    const int64_t taps = block->row_words;
+    memset(sums, 0, (size_t)number * sizeof *sums);
+    for (int64_t done = 0; done < taps; done += SHORT_TAPS) {
+        const int64_t end = done + SHORT_TAPS < taps ? done + SHORT_TAPS : taps;
+        shorts8 part[4][2] = {{{0}}};
+        for (int64_t t = done; t < end; t++) {
+            bytes8 low, high;
+            memcpy(&low, weights + BNN_PIXEL_LANES * t, 8);
+            memcpy(&high, weights + BNN_PIXEL_LANES * t + 8, 8);
+            const shorts8 w0 = __builtin_convertvector(low, shorts8), w1 = __builtin_convertvector(high, shorts8);
+            for (int k = 0; k < number; k++) {
+                const int16_t x = (int8_t)pixel_row(block, row + k)[t];
+                part[k][0] += w0 * x;
+                part[k][1] += w1 * x;
+            }
         }
+        for (int k = 0; k < number; k++)
+            for (int i = 0; i < BNN_PIXEL_LANES; i++)
+                sums[k][i] += part[k][i / 8][i % 8];
     }
 }
 
@@ -193,7 +203,7 @@ INLINE uint16_t at_least_portable(const int32_t *sums, const int32_t *level)
 }
 
 DEFINE_BITS(bits_portable, , 1, NOTHING, count_portable, at_most_portable)
-DEFINE_PIXELS(pixels_portable, , 1, sum_portable, at_least_portable)
+DEFINE_PIXELS(pixels_portable, , 4, sum_portable, at_least_portable)
 
 /* ---- x86 ---- */
 #ifdef X86
@@ -237,8 +247,46 @@ POPCNT INLINE uint8_t at_most_popcnt(const int32_t *counts, const int32_t *level
     return (uint8_t)~_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128()));
 }
 
+/* uint8 pixels times +-1: pairs in int16 (at most 510), 64 of them at a time. */
+enum { SHORT_GROUPS = 64 };
+
+POPCNT INLINE void sum_popcnt(const struct bnn_block *block, int64_t row, const int8_t *weights,
+                              int32_t (*sums)[BNN_PIXEL_LANES], const int number)
+{
+    const __m128i ones = _mm_set1_epi16(1);
+    const int64_t groups = block->row_words / 4;
+    memset(sums, 0, (size_t)number * sizeof *sums);
+    for (int64_t done = 0; done < groups; done += SHORT_GROUPS) {
+        const int64_t end = done + SHORT_GROUPS < groups ? done + SHORT_GROUPS : groups;
+        __m128i part[2][4];
+        for (int k = 0; k < number; k++)
+            for (int i = 0; i < 4; i++)
+                part[k][i] = _mm_setzero_si128();
+        for (int64_t t = done; t < end; t++)
+            for (int k = 0; k < number; k++) {
+                int32_t four;
+                memcpy(&four, pixel_row(block, row + k) + 4 * t, 4);
+                const __m128i x = _mm_set1_epi32(four);
+                for (int i = 0; i < 4; i++) {
+                    const __m128i w = _mm_loadu_si128((const __m128i *)(weights + 64 * t + 16 * i));
+                    part[k][i] = _mm_add_epi16(part[k][i], _mm_maddubs_epi16(x, w));
+                }
+            }
+        for (int k = 0; k < number; k++)
+            for (int i = 0; i < 4; i++) {
+                __m128i *sum = (__m128i *)(sums[k] + 4 * i);
+                _mm_store_si128(sum, _mm_add_epi32(_mm_load_si128(sum), _mm_madd_epi16(part[k][i], ones)));
+            }
+    }
+}
+
+POPCNT INLINE uint16_t at_least_popcnt(const int32_t *sums, const int32_t *level)
+{
+    return (uint16_t)(at_most_popcnt(level, sums) | at_most_popcnt(level + 8, sums + 8) << 8);
+}
+
 DEFINE_BITS(bits_popcnt, POPCNT, 1, NOTHING, count_popcnt, at_most_popcnt)
-DEFINE_PIXELS(pixels_popcnt, POPCNT, 1, sum_portable, at_least_portable)
+DEFINE_PIXELS(pixels_popcnt, POPCNT, 2, sum_popcnt, at_least_popcnt)
 
 /* AVX2: popcount of nibbles by table. Rows are split into low and high nibbles once for all channels. */
 
@@ -302,9 +350,7 @@ AVX2 INLINE uint8_t at_most_avx2(const int32_t *counts, const int32_t *level)
     return (uint8_t)~_mm256_movemask_ps(_mm256_castsi256_ps(more));
 }
 
-/* uint8 pixels times +-1: pairs in int16 (at most 510), 64 of them at a time. */
-enum { SHORT_GROUPS = 64 };
-
+/* The same in registers twice as wide. */
 AVX2 INLINE void sum_avx2(const struct bnn_block *block, int64_t row, const int8_t *weights,
                           int32_t (*sums)[BNN_PIXEL_LANES], const int number)
 {
@@ -510,7 +556,7 @@ const struct bnn_kernel bnn_kernels[] = {
 #ifdef X86
     {"avx512", has_avx512, bits_avx512, pixels_avx512, 4},
     {"avx2", has_avx2, bits_avx2, pixels_avx2, 4},
-    {"popcnt", has_popcnt, bits_popcnt, pixels_popcnt, 1},
+    {"popcnt", has_popcnt, bits_popcnt, pixels_popcnt, 4},
 #endif
 #ifdef ARM
     {"neon", has_neon, bits_neon, pixels_neon, 1},
