@@ -83,7 +83,6 @@ AnyLayer = Union[BitLayer, PixelLayer]
 Shape = tuple[int, int, int]
 
 
-
 def output_shape(layer: AnyLayer, shapes: dict[int, Shape]) -> Shape:
     """(height, width, channels) of what leaves ``layer``; ``shapes`` are those of the maps before it."""
     first = layer if isinstance(layer, PixelLayer) else layer.sources[0]

@@ -81,8 +81,10 @@ class _Packer:
 
     def picture(self, table: np.ndarray) -> LayerStruct:
         """The step that makes a map of bits of the picture."""
-        struct = LayerStruct(kind=PACK_PIXELS, sources=1, source=self._sources([SourceStruct(
-            **dict(zip(("height", "width", "channels"), self._shapes[PICTURE])))]), table=self._address(table, np.uint8))
+        height, width, channels = self._shapes[PICTURE]
+        source = SourceStruct(height=height, width=width, channels=channels)
+        struct = LayerStruct(kind=PACK_PIXELS, sources=1, source=self._sources([source]),
+                             table=self._address(table, np.uint8))
         return self._with_output(struct, PICTURE)
 
     def bits(self, index: int, layer: BitLayer) -> LayerStruct:

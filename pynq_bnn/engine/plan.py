@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import threading
@@ -114,9 +115,12 @@ def _share(work: Callable[[Iterator[int]], None], count: int, threads: int) -> N
         except BaseException as error:  # an interrupt too: the others stop at their next number
             errors.append(error)
 
-    helpers = [threading.Thread(target=guarded, daemon=True) for _ in range(threads - 1)]
-    for helper in helpers:
-        helper.start()
+    helpers: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # the system gives no more threads: those that there are do it all
+        while len(helpers) < threads - 1:
+            helper = threading.Thread(target=guarded, daemon=True)
+            helper.start()
+            helpers.append(helper)
     guarded()
     for helper in helpers:
         helper.join()
