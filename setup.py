@@ -65,8 +65,8 @@ class BuildKernels(build_ext):
             self._go_without(KERNELS, error)
 
     def _go_without(self, ext, error):
-        print("pynq-bnn: the compiled engine cannot be built ({}); the backend cpu will compute with NumPy, more "
-              "slowly".format(error))
+        print("pynq-bnn: the compiled engine cannot be built (" + str(error) + "); the backend cpu will compute with "
+              "NumPy, more slowly")
         self.extensions = [other for other in self.extensions if other is not ext]
         half = Path(self.get_ext_fullpath(ext.name))
         if half.exists():
