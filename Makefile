@@ -7,11 +7,14 @@ TEST := .venv-test
 PYNQ := .venv-pynq-3.0
 PIP  := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint synth tests module-tests pynq-tests test-env clean
+ENGINE := pynq_bnn/engine/engine.c pynq_bnn/engine/kernels.c
+
+.PHONY: help demo test lint synth tests module-tests pynq-tests sanitize test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
 	@echo "make lint      ruff and Verilator -Wall alone"
+	@echo "make sanitize  the compiled engine's tests under AddressSanitizer and UBSan (GCC)"
 	@echo "make clean     remove what the other targets made"
 	@echo "variables: PYTHON=python3.11, PHOTOS=my/pictures"
 
@@ -35,6 +38,15 @@ module-tests: $(TEST)/ready
 # The driver once more, with the pynq of the boards' image 3.0.1.
 pynq-tests: $(PYNQ)/ready
 	$(PYNQ)/bin/python -m pytest tests/board tests/test_wheel.py
+
+# Arrays come from the preloaded allocator too, so that the engine is caught reading or writing beyond their ends.
+sanitize: $(TEST)/ready
+	mkdir -p build
+	$(CC) -std=c11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -fPIC -shared \
+	    $(ENGINE) -o build/engine-sanitized.so
+	PYNQ_BNN_TEST_LIBRARY=$(CURDIR)/build/engine-sanitized.so ASAN_OPTIONS=detect_leaks=0 \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	    $(TEST)/bin/python -m pytest tests/engine --ignore tests/engine/test_build.py
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py
