@@ -9,12 +9,13 @@ PIP  := -m pip install --quiet --disable-pip-version-check
 
 ENGINE := pynq_bnn/engine/engine.c pynq_bnn/engine/kernels.c
 
-.PHONY: help demo test lint synth tests module-tests pynq-tests sanitize test-env clean
+.PHONY: help demo test lint synth tests module-tests pynq-tests sanitize arm test-env clean
 help:
 	@echo "make demo      classify the photos in $(PHOTOS) and draw demo.png (no board needed)"
 	@echo "make test      set up the test environment, lint, synthesize the accelerator and run all tests"
 	@echo "make lint      ruff and Verilator -Wall alone"
 	@echo "make sanitize  the compiled engine's tests under AddressSanitizer and UBSan (GCC)"
+	@echo "make arm       the compiled engine on emulated ARM processors, and instructions counted (cross GCC, qemu-user)"
 	@echo "make clean     remove what the other targets made"
 	@echo "variables: PYTHON=python3.11, PHOTOS=my/pictures"
 
@@ -47,6 +48,24 @@ sanitize: $(TEST)/ready
 	PYNQ_BNN_TEST_LIBRARY=$(CURDIR)/build/engine-sanitized.so ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	    $(TEST)/bin/python -m pytest tests/engine --ignore tests/engine/test_build.py
+
+# The same C on ARM: on that of the boards (a Cortex-A9, with NEON and without) and on the 64-bit one, emulated.
+# apt-get install gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu libc6-dev-armhf-cross libc6-dev-arm64-cross qemu-user
+REPLAY := -std=c11 -O3 -static -Ipynq_bnn/engine $(ENGINE) tests/engine/replay.c
+# Instructions that the board's processor executes for one image more of cnv-cifar10, case 1.
+COUNT  := qemu-arm -cpu cortex-a9 -singlestep -d exec,nochain -D /dev/fd/3 build/replay-arm build/cases.bin 1
+
+arm: $(TEST)/ready
+	mkdir -p build
+	$(TEST)/bin/python tests/engine/replay.py build/cases.bin
+	arm-linux-gnueabihf-gcc $(REPLAY) -o build/replay-arm
+	aarch64-linux-gnu-gcc $(REPLAY) -o build/replay-aarch64
+	qemu-arm -cpu cortex-a9 build/replay-arm build/cases.bin
+	qemu-arm -cpu cortex-a9,neon=off build/replay-arm build/cases.bin
+	qemu-aarch64 build/replay-aarch64 build/cases.bin
+	@without=$$($(COUNT) 0 neon 3>&1 >/dev/null | grep -ac '^Trace'); \
+	with=$$($(COUNT) 1 neon 3>&1 >/dev/null | grep -ac '^Trace'); \
+	echo "cnv-cifar10 on a Cortex-A9 with NEON: $$((with - without)) instructions an image"
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py

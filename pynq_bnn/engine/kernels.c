@@ -462,22 +462,22 @@ static int has_neon(void) { return 1; }
 NEON INLINE void count_neon(const struct bnn_block *block, int64_t row, const uint64_t *weights,
                             int32_t (*counts)[BNN_BIT_LANES], const int number)
 {
-    const uint64_t *x = bit_row(block, row);
-    const int64_t words = block->row_words, step = block->row_stride;
+    const int words = (int)block->row_words; /* counters of 32 bits: half the instructions around short loops */
     for (int half = 0; half < 2; half++) {
-        const uint64_t *w = weights + 4 * half;
-        uint32x4_t sums[2][2];
-        for (int k = 0; k < number; k++)
+        const uint64_t *w = weights + 4 * half, *x[4];
+        uint32x4_t sums[4][2];
+        for (int k = 0; k < number; k++) {
+            x[k] = bit_row(block, row + k);
             sums[k][0] = sums[k][1] = vdupq_n_u32(0);
-        for (int64_t done = 0; done < words; done += BYTE_WORDS) {
-            const int64_t end = done + BYTE_WORDS < words ? done + BYTE_WORDS : words;
-            uint8x16_t bytes[2][2];
+        }
+        for (int left = words; left > 0; left -= BYTE_WORDS) {
+            uint8x16_t bytes[4][2];
             for (int k = 0; k < number; k++)
                 bytes[k][0] = bytes[k][1] = vdupq_n_u8(0);
-            for (int64_t t = done; t < end; t++, w += BNN_BIT_LANES) {
+            for (int t = left < BYTE_WORDS ? left : BYTE_WORDS; t > 0; t--, w += BNN_BIT_LANES) {
                 const uint8x16_t w0 = vreinterpretq_u8_u64(vld1q_u64(w)), w1 = vreinterpretq_u8_u64(vld1q_u64(w + 2));
                 for (int k = 0; k < number; k++) {
-                    const uint8x16_t v = vreinterpretq_u8_u64(vld1q_dup_u64(x + k * step + t));
+                    const uint8x16_t v = vreinterpretq_u8_u64(vld1q_dup_u64(x[k]++));
                     bytes[k][0] = vaddq_u8(bytes[k][0], vcntq_u8(veorq_u8(v, w0)));
                     bytes[k][1] = vaddq_u8(bytes[k][1], vcntq_u8(veorq_u8(v, w1)));
                 }
@@ -512,33 +512,29 @@ NEON INLINE uint8_t at_most_neon(const int32_t *counts, const int32_t *level)
 NEON INLINE void sum_neon(const struct bnn_block *block, int64_t row, const int8_t *weights,
                           int32_t (*sums)[BNN_PIXEL_LANES], const int number)
 {
-    const int64_t taps = block->row_words;
-    int32x4_t sum[4][4];
+    const int8_t *w = weights, *x[4];
     for (int k = 0; k < number; k++)
-        for (int i = 0; i < 4; i++)
-            sum[k][i] = vdupq_n_s32(0);
-    for (int64_t done = 0; done < taps; done += SHORT_TAPS) {
-        const int64_t end = done + SHORT_TAPS < taps ? done + SHORT_TAPS : taps;
+        x[k] = (const int8_t *)pixel_row(block, row + k);
+    memset(sums, 0, (size_t)number * sizeof *sums);
+    for (int left = (int)block->row_words; left > 0; left -= SHORT_TAPS) {
         int16x8_t part[4][2];
         for (int k = 0; k < number; k++)
             part[k][0] = part[k][1] = vdupq_n_s16(0);
-        for (int64_t t = done; t < end; t++) {
-            const int8x8_t low = vld1_s8(weights + BNN_PIXEL_LANES * t), high = vld1_s8(weights + BNN_PIXEL_LANES * t + 8);
+        for (int t = left < SHORT_TAPS ? left : SHORT_TAPS; t > 0; t--, w += BNN_PIXEL_LANES) {
+            const int8x8_t low = vld1_s8(w), high = vld1_s8(w + 8);
             for (int k = 0; k < number; k++) {
-                const int8x8_t x = vld1_dup_s8((const int8_t *)pixel_row(block, row + k) + t);
-                part[k][0] = vmlal_s8(part[k][0], x, low);
-                part[k][1] = vmlal_s8(part[k][1], x, high);
+                const int8x8_t v = vld1_dup_s8(x[k]++);
+                part[k][0] = vmlal_s8(part[k][0], v, low);
+                part[k][1] = vmlal_s8(part[k][1], v, high);
             }
         }
         for (int k = 0; k < number; k++)
             for (int i = 0; i < 4; i++) {
                 const int16x8_t both = part[k][i / 2];
-                sum[k][i] = vaddw_s16(sum[k][i], i % 2 ? vget_high_s16(both) : vget_low_s16(both));
+                int32_t *sum = sums[k] + 4 * i;
+                vst1q_s32(sum, vaddw_s16(vld1q_s32(sum), i % 2 ? vget_high_s16(both) : vget_low_s16(both)));
             }
     }
-    for (int k = 0; k < number; k++)
-        for (int i = 0; i < 4; i++)
-            vst1q_s32(sums[k] + 4 * i, sum[k][i]);
 }
 
 NEON INLINE uint16_t at_least_neon(const int32_t *sums, const int32_t *level)
@@ -546,7 +542,7 @@ NEON INLINE uint16_t at_least_neon(const int32_t *sums, const int32_t *level)
     return (uint16_t)(at_most_neon(level, sums) | at_most_neon(level + 8, sums + 8) << 8);
 }
 
-DEFINE_BITS(bits_neon, NEON, 2, NOTHING, count_neon, at_most_neon)
+DEFINE_BITS(bits_neon, NEON, 4, NOTHING, count_neon, at_most_neon)
 DEFINE_PIXELS(pixels_neon, NEON, 4, sum_neon, at_least_neon)
 
 #endif
