@@ -57,7 +57,7 @@ COUNT  := qemu-arm -cpu cortex-a9 -singlestep -d exec,nochain -D /dev/fd/3 build
 
 arm: $(TEST)/ready
 	mkdir -p build
-	$(TEST)/bin/python tests/engine/replay.py build/cases.bin
+	PYTHONPATH=tests $(TEST)/bin/python tests/engine/replay.py build/cases.bin
 	arm-linux-gnueabihf-gcc $(REPLAY) -o build/replay-arm
 	aarch64-linux-gnu-gcc $(REPLAY) -o build/replay-aarch64
 	qemu-arm -cpu cortex-a9 build/replay-arm build/cases.bin

@@ -6,9 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-sys.path[:0] = [str(Path(__file__).parents[1])]  # beside the tests
-
 from engine_graphs import Graph, slow_states
 
 from pynq_bnn.backends import CpuBackend
