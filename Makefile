@@ -52,8 +52,8 @@ sanitize: $(TEST)/ready
 # The same C on ARM: on that of the boards (a Cortex-A9, with NEON and without) and on the 64-bit one, emulated.
 # apt-get install gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu libc6-dev-armhf-cross libc6-dev-arm64-cross qemu-user
 REPLAY := -std=c11 -O3 -static -Ipynq_bnn/engine $(ENGINE) tests/engine/replay.c
-# Instructions that the board's processor executes for one image more of cnv-cifar10, case 1.
-COUNT  := qemu-arm -cpu cortex-a9 -singlestep -d exec,nochain -D /dev/fd/3 build/replay-arm build/cases.bin 1
+# Instructions that the board's processor executes for some images of cnv-cifar10, case 1.
+COUNT  := qemu-arm -cpu cortex-a9 -plugin build/count.so build/replay-arm build/cases.bin 1
 
 arm: $(TEST)/ready
 	mkdir -p build
@@ -63,9 +63,11 @@ arm: $(TEST)/ready
 	qemu-arm -cpu cortex-a9 build/replay-arm build/cases.bin
 	qemu-arm -cpu cortex-a9,neon=off build/replay-arm build/cases.bin
 	qemu-aarch64 build/replay-aarch64 build/cases.bin
-	@without=$$($(COUNT) 0 neon 3>&1 >/dev/null | grep -ac '^Trace'); \
-	with=$$($(COUNT) 1 neon 3>&1 >/dev/null | grep -ac '^Trace'); \
-	echo "cnv-cifar10 on a Cortex-A9 with NEON: $$((with - without)) instructions an image"
+	$(CC) -std=c11 -O2 -shared -fPIC -DINTERFACE=1 tests/engine/count.c -o build/count.so
+	@for set in neon portable; do \
+	    none=$$($(COUNT) 0 $$set 2>&1 >/dev/null) && nine=$$($(COUNT) 9 $$set 2>&1 >/dev/null) || exit 1; \
+	    echo "cnv-cifar10 on a Cortex-A9, $$set: $$(((nine - none) / 9)) instructions an image"; \
+	done
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check pynq_bnn tests hw setup.py
