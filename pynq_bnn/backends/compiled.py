@@ -39,10 +39,15 @@ class CompiledBackend(Backend):
         super().__init__(network)
         if threads is not None and threads < 1:
             raise BackendError(f"{threads} threads; 1 and more fit")
-        self.threads = threads or default_threads()
+        self._threads = threads
         self.library = _library()
         self.instruction_set = instruction_set or self.library.instruction_sets[0]
         self._plan = lower(network, self.library, self.instruction_set)
+
+    @property
+    def threads(self) -> int:
+        """Among which a large batch is divided; asked in each call, which may be in a worker process by then."""
+        return self._threads or default_threads()
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         self.check_pixels(pixels)

@@ -17,6 +17,8 @@ from .native import LayerStruct, Library
 # Maps of the images that go through the layers together take about this much: a core's second cache.
 _ARENA_BYTES = 1 << 20
 _MOST_IMAGES = 256
+# Words compared with weights that are worth another thread: a fraction of a millisecond.
+_THREAD_WORDS = 1 << 21
 
 
 @dataclass(eq=False)
@@ -35,9 +37,13 @@ class Plan:
     places : list of int
         Where in the arena each layer's map lies, in words an image.
     arena_words : int
-        Of one image.
+        Words that the maps of one image take.
     offset : int
         1 where a step that packs pixels comes before the first layer.
+    work_words : int
+        Words that a call needs besides the maps.
+    words_compared : int
+        Of one image with weights; bytes of pixels count as words.
     """
 
     library: Library
@@ -49,15 +55,19 @@ class Plan:
     arena_words: int
     offset: int
     work_words: int = field(init=False)
+    words_compared: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.work_words = self.library.work_words(self.structs)
+        self.words_compared = sum(layer.out_height * layer.out_width * layer.pool**2 * layer.channels * layer.row_words
+                                  for layer in self.structs)
 
     def scores(self, pixels: np.ndarray, threads: int = 1) -> np.ndarray:
-        """(N, K) int32 of (N, H, W, C) uint8; the same for any number of threads.
+        """(N, K) int32 of (N, H, W, C) uint8; the same for any number of threads, of which small batches get fewer.
 
-        Memory does not grow with N, but for the scores.
+        Memory does not grow with N, except for the scores.
         """
+        threads = max(1, min(threads, len(pixels) * self.words_compared // _THREAD_WORDS))
         scores = np.empty((len(pixels), self.shapes[-1][2]), np.int32)
         most = max(1, min(_MOST_IMAGES, _ARENA_BYTES // (8 * max(1, self.arena_words)), -(-len(pixels) // threads)))
         starts = range(0, len(pixels), most)

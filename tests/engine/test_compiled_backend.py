@@ -14,6 +14,11 @@ from pynq_bnn.zoo import TOPOLOGIES, find_network, shipped
 from pynq_bnn.zoo.untrained import untrained_network
 
 
+@pytest.fixture(autouse=True)
+def _small_batches_get_threads_too(monkeypatch):
+    monkeypatch.setattr(plan_module, "_THREAD_WORDS", 1)
+
+
 def pixels_for(network, count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *network.input.shape), dtype=np.uint8)
 
@@ -62,6 +67,12 @@ def test_scores_do_not_depend_on_threads_or_blocks(random_network, monkeypatch, 
     for count in (0, 1, 2, 3, 4, 23):
         assert np.array_equal(backend.scores(pixels[:count]), expected[:count])
     assert backend.last_time.compute > 0
+
+
+def test_small_batches_start_no_threads(random_network, monkeypatch):
+    monkeypatch.setattr(plan_module, "_THREAD_WORDS", 1 << 21)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: pytest.fail("a thread for next to nothing"))
+    CompiledBackend(random_network(5), threads=4).scores(pixels_for(random_network(5), 4))
 
 
 @pytest.mark.parametrize("threads", [0, -1])
