@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..backends import Backend, CompiledBackend, CpuBackend, PopcountBackend
-from ..engine import find_library
+from ..engine import PICTURE, BitLayer, Plan, Source, find_library, make_plan
 from ..errors import BackendError, NetworkError
 from ..network import Network
 
 PEERS = ("torch",)
 # Rounds go around all engines, so that a busy machine disturbs all alike; the best of each counts.
 _ROUNDS, _SECONDS = 3, 0.5
+_PRODUCT = 1024, 4608, 512
 
 Scores = Callable[[np.ndarray], np.ndarray]
 
@@ -43,8 +45,7 @@ def compare_engines(network: Network, pixels: np.ndarray, against: Sequence[str]
     engines: dict[str, Scores] = {backend_name: backend.scores for backend_name, backend in _backends(network)}
     exact, answer = set(engines), {"network": network.name, "images": len(pixels), "numpy": np.__version__}
     if "torch" in against:
-        from_torch = _torch_peers(network)
-        engines.update(from_torch)
+        engines.update(_torch_peers(network))
     expected = engines["numpy_gemm"](pixels)
     labels = network.output.indices(expected)
     with _one_thread(answer):  # a BLAS that shares such small products among threads wastes some of their time
@@ -58,7 +59,40 @@ def compare_engines(network: Network, pixels: np.ndarray, against: Sequence[str]
         answer[f"{name}_gmac_per_second"] = network.macs * count / seconds[name] / 1e9
         if name not in exact:
             answer[f"{name}_same_labels"] = float((network.output.indices(found) == labels[:count]).mean())
-    return answer
+    return {**answer, **_product_rates(against)}
+
+
+def _product_rates(against: Sequence[str]) -> dict[str, float]:
+    """GMAC/s of one product of matrices of ±1, of the size of BinaryNet's widest convolution on 64 images."""
+    rng = np.random.default_rng(0)
+    rows, inner, columns = _PRODUCT
+    left, right = (rng.integers(0, 2, shape, dtype=np.uint8) for shape in ((rows, inner), (columns, inner)))
+    products = dict(_compiled_products(left, right))
+    if "torch" in against:
+        from ..train.peer import torch_products
+        products.update(torch_products(left, right))
+    parts = dict.fromkeys(products, left)
+    for product in products.values():
+        product(left)
+    seconds = _time(products, parts)
+    return {f"product_{name}_gmac_per_second": rows * inner * columns / seconds[name] / 1e9 for name in products}
+
+
+def _compiled_products(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[str, Callable[[np.ndarray], object]]]:
+    """The compiled engine's, from packed bits to sums."""
+    library = find_library()
+    for instruction_set in library.instruction_sets if library else ():
+        plan = make_plan(library, (1, 1, left.shape[1]), [BitLayer([Source(PICTURE, right[:, None, None])])],
+                         one_bit=np.arange(256) > 0, instruction_set=instruction_set)
+        pixels, scores = left[:, None, None], np.empty((len(left), len(right)), np.int32)
+        arena, work = np.empty(plan.arena_words * len(left), np.uint64), np.empty(plan.work_words, np.uint64)
+        library.run(plan.number, plan.structs, 0, 1, pixels, arena, work, scores)  # packs the bits
+        yield f"compiled_{instruction_set}", partial(_run_product, plan, pixels, arena, work, scores)
+
+
+def _run_product(plan: Plan, pixels: np.ndarray, arena: np.ndarray, work: np.ndarray, scores: np.ndarray,
+                 _left: np.ndarray) -> None:
+    plan.library.run(plan.number, plan.structs, 1, 1, pixels, arena, work, scores)
 
 
 def _backends(network: Network) -> Iterator[tuple[str, Backend]]:
@@ -87,7 +121,7 @@ def _part(scores: Scores, pixels: np.ndarray) -> np.ndarray:
     return pixels[:max(8, int(_SECONDS / each))]
 
 
-def _time(engines: dict[str, Scores], parts: dict[str, np.ndarray]) -> dict[str, float]:
+def _time(engines: dict[str, Callable[[np.ndarray], object]], parts: dict[str, np.ndarray]) -> dict[str, float]:
     best = dict.fromkeys(engines, float("inf"))
     for _ in range(_ROUNDS):
         for name, scores in engines.items():

@@ -32,8 +32,9 @@ def bench(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer))
     else:
+        width = max(34, *(len(key) + 2 for key in answer))
         for key, value in answer.items():
-            print(f"{key:<38}{value:,.2f}" if isinstance(value, float) else f"{key:<38}{value}")
+            print(f"{key:<{width}}{value:,.2f}" if isinstance(value, float) else f"{key:<{width}}{value}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -70,3 +71,23 @@ def _run(layer: Layer, x: Tensor, weights: Tensor, thresholds: Tensor | None, si
         return acc
     bits = (acc - thresholds).sign()
     return (F.max_pool2d(bits, layer.pool) if layer.pool > 1 else bits) * signs
+
+
+def torch_products(left: np.ndarray, right: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
+    """Products of (M, K) and (N, K) bits as ±1 on one core: float32, bfloat16, and int8 where this torch has them."""
+    x, w = (torch.from_numpy(2 * bits.astype(np.int8) - 1) for bits in (left, right))
+    products: dict[str, Callable[[], Tensor]] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        products[str(dtype)] = partial(torch.matmul, x.to(dtype), w.to(dtype).T.contiguous())
+    if hasattr(torch, "_int_mm"):
+        products["torch.int8"] = partial(torch._int_mm, x, w.T.contiguous())
+    return {name.replace(".", "_"): partial(_on_one_core, product) for name, product in products.items()}
+
+
+def _on_one_core(product: Callable[[], Tensor], _left: np.ndarray) -> Tensor:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return product()
+    finally:
+        torch.set_num_threads(threads)
