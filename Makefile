@@ -8,6 +8,8 @@ PYNQ := .venv-pynq-3.0
 PIP  := -m pip install --quiet --disable-pip-version-check
 
 ENGINE := pynq_bnn/engine/engine.c pynq_bnn/engine/kernels.c
+# An editable installation builds the engine; it is to be the one of these sources.
+BUILT  := setup.py pynq_bnn/version.py $(ENGINE) pynq_bnn/engine/engine.h
 
 .PHONY: help demo test lint synth tests module-tests pynq-tests sanitize arm test-env clean
 help:
@@ -75,21 +77,21 @@ lint: $(TEST)/ready
 
 test-env: $(TEST)/ready
 
-$(DEMO)/ready: setup.py pynq_bnn/version.py
+$(DEMO)/ready: $(BUILT)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) --editable .
 	@touch $@
 
-$(TEST)/ready: setup.py pynq_bnn/version.py tests/constraints.txt
+$(TEST)/ready: $(BUILT) tests/constraints.txt
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) --constraint tests/constraints.txt --editable '.[train,test,hw,board]'
 	@touch $@
 
-$(PYNQ)/ready: setup.py pynq_bnn/version.py
+$(PYNQ)/ready: $(BUILT)
 	$(PYTHON) -m venv $(PYNQ)
 	$(PYNQ)/bin/python $(PIP) 'pynq==3.0.1' --editable '.[sim,test]'
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(PYNQ) demo.png build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) $(TEST) $(PYNQ) demo.png pynq_bnn/engine/*.so build hw/build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -173,10 +173,11 @@ def test_bench_against_torch_counts_labels_that_agree(capsys):
 
 
 def test_bench_says_how_it_would_compare_with_torch(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynq_bnn.train.peer", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "pynq_bnn.train.peer", raising=False)
     status, _, err = run(capsys, "bench", "lfc-mnist", "--against", "torch", "--images", 8)
     assert status == 2
-    assert "no torch to compare against; pip install torch" in err
+    assert "this command needs torch; install it with: pip install 'pynq-bnn[train]'" in err
 
 
 def test_bench_says_that_numpy_computes(capsys, monkeypatch):

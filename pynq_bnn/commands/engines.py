@@ -6,13 +6,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 
 from ..backends import Backend, CompiledBackend, CpuBackend, PopcountBackend
 from ..engine import PICTURE, BitLayer, Plan, Source, find_library, make_plan
-from ..errors import BackendError, NetworkError
+from ..errors import NetworkError
 from ..network import Network
+from .making import needs_train_extra
 
 PEERS = ("torch",)
 # Rounds go around all engines, so that a busy machine disturbs all alike; the best of each counts.
@@ -37,15 +39,16 @@ def compare_engines(network: Network, pixels: np.ndarray, against: Sequence[str]
 
     Raises
     ------
-    BackendError
+    TrainError
         A library compared against is not installed.
     NetworkError
         Exact engines differ.
     """
     engines: dict[str, Scores] = {backend_name: backend.scores for backend_name, backend in _backends(network)}
     exact, answer = set(engines), {"network": network.name, "images": len(pixels), "numpy": np.__version__}
-    if "torch" in against:
-        engines.update(_torch_peers(network))
+    peer = needs_train_extra(".train.peer") if "torch" in against else None
+    if peer:
+        engines.update({f"torch_{name}": peer.scores_in(network, name) for name in ("float32", "bfloat16")})
     expected = engines["numpy_gemm"](pixels)
     labels = network.output.indices(expected)
     with _one_thread(answer):  # a BLAS that shares such small products among threads wastes some of their time
@@ -59,18 +62,17 @@ def compare_engines(network: Network, pixels: np.ndarray, against: Sequence[str]
         answer[f"{name}_gmac_per_second"] = network.macs * count / seconds[name] / 1e9
         if name not in exact:
             answer[f"{name}_same_labels"] = float((network.output.indices(found) == labels[:count]).mean())
-    return {**answer, **_product_rates(against)}
+    return {**answer, **_product_rates(peer)}
 
 
-def _product_rates(against: Sequence[str]) -> dict[str, float]:
+def _product_rates(peer: ModuleType | None) -> dict[str, float]:
     """GMAC/s of one product of matrices of ±1, of the size of BinaryNet's widest convolution on 64 images."""
     rng = np.random.default_rng(0)
     rows, inner, columns = _PRODUCT
     left, right = (rng.integers(0, 2, shape, dtype=np.uint8) for shape in ((rows, inner), (columns, inner)))
     products = dict(_compiled_products(left, right))
-    if "torch" in against:
-        from ..train.peer import torch_products
-        products.update(torch_products(left, right))
+    if peer:
+        products.update(peer.products_of_signs(left, right))
     parts = dict.fromkeys(products, left)
     for product in products.values():
         product(left)
@@ -102,14 +104,6 @@ def _backends(network: Network) -> Iterator[tuple[str, Backend]]:
         yield f"compiled_{instruction_set}", CompiledBackend(network, instruction_set=instruction_set, threads=1)
     yield "numpy_gemm", CpuBackend(network)
     yield "numpy_popcount", PopcountBackend(network)
-
-
-def _torch_peers(network: Network) -> dict[str, Scores]:
-    try:
-        from ..train.peer import torch_scores
-    except ImportError:
-        raise BackendError("no torch to compare against; pip install torch, or leave --against out") from None
-    return {f"torch_{precision}": torch_scores(network, precision) for precision in ("float32", "bfloat16")}
 
 
 def _part(scores: Scores, pixels: np.ndarray) -> np.ndarray:

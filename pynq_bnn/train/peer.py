@@ -14,7 +14,7 @@ from ..network import BinFc, Network
 from ..network.layers import Layer
 
 
-def torch_scores(network: Network, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+def scores_in(network: Network, precision: str) -> Callable[[np.ndarray], np.ndarray]:
     """``scores(pixels)`` by eager convolutions and matrix products of ±1 on one core.
 
     Parameters
@@ -73,7 +73,7 @@ def _run(layer: Layer, x: Tensor, weights: Tensor, thresholds: Tensor | None, si
     return (F.max_pool2d(bits, layer.pool) if layer.pool > 1 else bits) * signs
 
 
-def torch_products(left: np.ndarray, right: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
+def products_of_signs(left: np.ndarray, right: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
     """Products of (M, K) and (N, K) bits as ±1 on one core: float32, bfloat16, and int8 where this torch has them."""
     x, w = (torch.from_numpy(2 * bits.astype(np.int8) - 1) for bits in (left, right))
     products: dict[str, Callable[[], Tensor]] = {}
