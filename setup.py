@@ -12,7 +12,8 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).resolve().parent
 VERSION = {}
@@ -39,6 +40,39 @@ TRAIN = ["torch>=2.4", "brevitas>=0.12", "matplotlib>=3.7", "tqdm>=4.60"]
 # PyPI has no OpenCV for the boards, and building one there takes hours; Ubuntu's is python3-opencv.
 CAMERA = ["opencv-python-headless>=4.5; platform_machine != 'armv7l'"]
 
+# The compiled engine of the backend cpu: plain C that Python loads by ctypes, so no headers of Python are needed.
+KERNELS = Extension("pynq_bnn.engine._kernels", ["pynq_bnn/engine/engine.c", "pynq_bnn/engine/kernels.c"],
+                    depends=["pynq_bnn/engine/engine.h"], extra_compile_args=["-std=c11", "-O3", "-g0"], optional=True)
+
+
+class BuildKernels(build_ext):
+    """Whatever goes wrong with the compiler, the installation goes on: NumPy's engine computes the same.
+
+    "optional" alone is not enough: an old setuptools then copies a library that is not there, and a linker that is
+    stopped leaves half of one.
+    """
+
+    def build_extension(self, ext):
+        try:
+            build_ext.build_extension(self, ext)
+        except Exception as error:
+            self._go_without(ext, error)
+
+    def run(self):
+        try:
+            build_ext.run(self)
+        except Exception as error:  # no compiler is known for this system
+            self._go_without(KERNELS, error)
+
+    def _go_without(self, ext, error):
+        print("pynq-bnn: the compiled engine cannot be built (" + str(error) + "); the backend cpu will compute with "
+              "NumPy, more slowly")
+        self.extensions = [other for other in self.extensions if other is not ext]
+        half = Path(self.get_ext_fullpath(ext.name))
+        if half.exists():
+            half.unlink()
+
+
 setup(
     name="pynq-bnn",
     version=VERSION["__version__"],
@@ -51,7 +85,10 @@ setup(
     packages=find_packages(include=["pynq_bnn", "pynq_bnn.*"]) + ["pynq_bnn." + folder for folder in BESIDE],
     package_dir=dict([("pynq_bnn." + folder, folder) for folder in BESIDE], pynq_bnn="pynq_bnn"),
     package_data=dict([("pynq_bnn." + folder, files) for folder, files in BESIDE.items()],
-                      pynq_bnn=["py.typed", "*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md"]),
+                      pynq_bnn=["py.typed", "*.md", "zoo/*.bnn", "zoo/*.md", "zoo/studies/*.json", "network/*.md",
+                                "engine/*.c", "engine/*.h"]),
+    ext_modules=[KERNELS],
+    cmdclass={"build_ext": BuildKernels},
     # The versions of image 3.0.1 of the boards and newer ones.
     install_requires=["numpy>=1.21", "pillow>=9.0"],
     extras_require={

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .backends import BACKENDS
 from .commands import bench, camera, classify, evaluate, info, study, train
+from .commands.engines import PEERS
 from .errors import PynqBnnError
 from .network.checks import one_line
 from .network.spec import FITS
@@ -248,10 +249,13 @@ def _add_bench(commands: Commands) -> None:
     parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
                         help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--kernels", action="store_true", help="compare GEMM and XNOR-popcount on the CPU")
+    group.add_argument("--kernels", action="store_true",
+                       help="compare the engines of the CPU on one core, each instruction set, and NumPy's two")
     group.add_argument("--train", action="store_true",
                        help="compare a training step, on CUDA also captured, with a real-valued network's and with"
                             " stock Brevitas'")
+    parser.add_argument("--against", choices=PEERS, action="append", default=[], metavar="LIBRARY",
+                        help=f"--kernels, and the same network in floating point: {' or '.join(PEERS)}")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
     parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")

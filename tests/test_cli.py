@@ -13,6 +13,7 @@ from commandline import fails, run
 from PIL import Image
 
 from pynq_bnn import cli, load_network, save_network
+from pynq_bnn.engine import find_library
 from pynq_bnn.zoo import TOPOLOGIES
 from pynq_bnn.zoo.untrained import untrained_network
 
@@ -152,7 +153,38 @@ def test_training_scores_the_test_pictures_unless_told_not_to(capsys, tmp_path, 
 def test_bench_prints_rates(capsys, arguments):
     status, out, _ = run(capsys, *arguments, "--json")
     assert status == 0
-    assert all(value > 0 for value in json.loads(out).values() if isinstance(value, float))
+    answer = json.loads(out)
+    assert all(value > 0 for value in answer.values() if isinstance(value, float))
+    if "--kernels" in arguments:
+        sets = library.instruction_sets if (library := find_library()) else ()
+        engines = {key.removesuffix("_images_per_second") for key in answer if key.endswith("_images_per_second")}
+        assert engines == {"numpy_gemm", "numpy_popcount", *(f"compiled_{name}" for name in sets)}
+    else:
+        assert answer["engine"].startswith("compiled, " if find_library() else "NumPy; ")
+
+
+def test_bench_against_torch_counts_labels_that_agree(capsys):
+    status, out, _ = run(capsys, "bench", "lfc-mnist", "--against", "torch", "--images", 8, "--json")
+    assert status == 0
+    answer = json.loads(out)
+    assert answer["torch_float32_same_labels"] == 1
+    assert 0 <= answer["torch_bfloat16_same_labels"] <= 1
+    assert answer["torch_bfloat16_images_per_second"] > 0
+
+
+def test_bench_says_how_it_would_compare_with_torch(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "pynq_bnn.train.peer", raising=False)
+    status, _, err = run(capsys, "bench", "lfc-mnist", "--against", "torch", "--images", 8)
+    assert status == 2
+    assert "this command needs torch; install it with: pip install 'pynq-bnn[train]'" in err
+
+
+def test_bench_says_that_numpy_computes(capsys, monkeypatch):
+    monkeypatch.setattr("pynq_bnn.backends.compiled.find_library", lambda: None)
+    status, out, _ = run(capsys, "bench", "lfc-mnist", "--images", 8)
+    assert status == 0
+    assert "NumPy; pynq-bnn was installed without a C compiler" in out
 
 
 def test_errors_are_one_line(capsys, tmp_path, mine, own_pictures):

@@ -17,7 +17,7 @@ from pynq_bnn.program.config import Config
 ROOT = Path(__file__).parents[1]
 TINY = Config(lanes=2, pe=8, simd=64, buffer_depth=256, ring_depth=32)
 OFFLINE = ("--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
-IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "made")
+IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "made", "*.so")
 NOTEBOOKS = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 PYNQ = {"pynq.lib": "pynq_bnn.board.ip", "pynq.notebooks": "pynq_bnn.notebooks", "pynq.overlays": "pynq_bnn.overlays"}
 OVERLAY = {f"pynq_bnn/overlays/pynq-bnn.{kind}" for kind in ("bit", "hwh", "json")}
@@ -76,12 +76,14 @@ def test_the_wheel_holds_the_package_the_networks_and_what_the_simulator_is_buil
     source, wheel = plain
     expected = {path.relative_to(source).as_posix() for path in source.glob("pynq_bnn/**/*.py")}
     expected |= {path.relative_to(source).as_posix() for path in source.glob("pynq_bnn/**/*.bnn")}
+    expected |= {path.relative_to(source).as_posix() for path in source.glob("pynq_bnn/engine/*.[ch]")}
     expected |= {f"pynq_bnn/hw/{path.parent.name}/{path.name}" for folder in ("rtl", "sim")
                  for path in (source / "hw" / folder).iterdir()}
     expected.add("pynq_bnn/py.typed")  # the types in it are for others too
     found = names(wheel)
     assert expected <= found
     assert "pynq_bnn/notebooks/photos/cat.jpg" in found
+    assert bool([name for name in found if name.startswith("pynq_bnn/engine/_kernels.")]) == bool(shutil.which("cc"))
     for name in found:
         assert name.startswith("pynq_bnn/")
         assert "test" not in name
@@ -99,7 +101,7 @@ def test_the_metadata_name_what_pynq_looks_for_and_what_the_boards_image_has(pla
     needed = [line.split(":")[1].replace(" ", "") for line in metadata(plain[1], "METADATA").splitlines()
               if line.startswith("Requires-Dist") and "extra ==" not in line]
     assert sorted(needed) == ["numpy>=1.21", "pillow>=9.0"]
-    assert "Tag: py3-none-any" in metadata(plain[1], "WHEEL")
+    assert f"Tag: cp{sys.version_info[0]}{sys.version_info[1]}-" in metadata(plain[1], "WHEEL")
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(full, tmp_path):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import BackendError
 from ..network import Network
 from .auto import best_accelerator, best_backend
 from .base import Backend, BackendTime, Pending
+from .compiled import CompiledBackend, cpu_backend
 from .cpu import CpuBackend
 from .overlay import OverlayBackend
 from .popcount import PopcountBackend
 from .rtl import RtlBackend, Simulation
 
-BACKENDS: dict[str, type[Backend]] = {"cpu": CpuBackend, "popcount": PopcountBackend, "rtl": RtlBackend,
-                                      "overlay": OverlayBackend}
+BACKENDS: dict[str, Callable[[Network], Backend]] = {"cpu": cpu_backend, "popcount": PopcountBackend,
+                                                     "rtl": RtlBackend, "overlay": OverlayBackend}
 
-__all__ = ["BACKENDS", "Backend", "BackendTime", "CpuBackend", "OverlayBackend", "Pending", "PopcountBackend",
-           "RtlBackend", "Simulation", "best_accelerator", "best_backend", "create_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendTime", "CompiledBackend", "CpuBackend", "OverlayBackend", "Pending",
+           "PopcountBackend", "RtlBackend", "Simulation", "best_accelerator", "best_backend", "cpu_backend",
+           "create_backend"]
 
 
 def create_backend(name: str, network: Network, *, trace: str | Path | None = None) -> Backend:

@@ -11,7 +11,7 @@ from ..board.surroundings import has_logic, is_pynq_image, without_pynq
 from ..errors import BackendError, first_line
 from ..network import Network
 from .base import Backend
-from .cpu import CpuBackend
+from .compiled import cpu_backend
 from .overlay import OverlayBackend, RunOptions
 from .popcount import PopcountBackend
 from .rtl import RtlBackend
@@ -37,7 +37,7 @@ def best_backend(network: Network) -> Backend:
             return OverlayBackend(network)
         except BackendError as error:
             log.warning("the board's overlay is not used, the processor computes instead: %s", error)
-    return CpuBackend(network)
+    return cpu_backend(network)
 
 
 def best_accelerator(network: Network) -> Backend:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from ..backends import Backend, CpuBackend, PopcountBackend
+from ..backends import Backend, CompiledBackend, CpuBackend, PopcountBackend
 from ..errors import BackendError
 
 NOISE_SEED = 64
@@ -73,7 +73,7 @@ def verify_backend(backend: Backend, images: int = 8, pixels: Array | None = Non
     if pixels is None:
         rng = np.random.default_rng(NOISE_SEED)
         pixels = rng.integers(0, 256, (images, *network.input.shape), dtype=np.uint8)
-    reference = (PopcountBackend if isinstance(backend, CpuBackend) else CpuBackend)(network)
+    reference = (PopcountBackend if isinstance(backend, (CpuBackend, CompiledBackend)) else CpuBackend)(network)
     difference = _golden_difference(backend)
     if difference is None:
         difference = _first_difference(backend, reference, pixels)

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from statistics import median
 
 import numpy as np
 
 from ..arrays import Array
-from ..backends import CpuBackend, PopcountBackend
+from ..backends import Backend, CompiledBackend
 from ..classify.classifier import Classifier
-from ..errors import NetworkError
 from ..network import Network
 from ..zoo import TOPOLOGIES, find_network, find_topology, shipped
 from ..zoo.untrained import untrained_network
 from .bench_rtl import bench_rtl
+from .engines import compare_engines
 from .train import needs_train_extra
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Print images/s of the cpu backend, cycles of the accelerator, or one of the two comparisons."""
+    """Print images/s of the cpu backend, cycles of the accelerator, or one of the comparisons."""
     if arguments.backend == "rtl":
         return bench_rtl(arguments, _network(arguments.network))
     if arguments.train:
         answer = needs_train_extra(".train.bench").compare_steps()
-    elif arguments.kernels:
-        answer = _kernels(_network(arguments.network), arguments.images)
+    elif arguments.kernels or arguments.against:
+        network = _network(arguments.network)
+        answer = compare_engines(network, _pictures(network, max(arguments.images, 8)), arguments.against)
     else:
         answer = _classifier(_network(arguments.network), arguments.images)
     if arguments.json:
         print(json.dumps(answer))
     else:
+        width = max(34, *(len(key) + 2 for key in answer))
         for key, value in answer.items():
-            print(f"{key:<34}{value:,.2f}" if isinstance(value, float) else f"{key:<34}{value}")
+            print(f"{key:<{width}}{value:,.2f}" if isinstance(value, float) else f"{key:<{width}}{value}")
     return 0
 
 
@@ -58,21 +59,13 @@ def _classifier(network: Network, images: int) -> dict[str, object]:
         for picture in pixels[:16]:
             classifier.classify(picture)
             single.append(classifier.timing.wall)
-    return {"network": network.name, "backend": "cpu", "images": images, "images_per_second": images / batch.wall,
+        answer = {"network": network.name, "backend": "cpu", **_engine(classifier.backend), "images": images}
+    return {**answer, "images_per_second": images / batch.wall,
             "gmac_per_second": network.macs * images / batch.wall / 1e9, "single_image_ms": 1e3 * median(single)}
 
 
-def _kernels(network: Network, images: int) -> dict[str, object]:
-    """Both engines on the same pictures; the slow one on a quarter of them."""
-    pixels = _pictures(network, max(images, 4))
-    answer: dict[str, object] = {"network": network.name, "numpy": np.__version__}
-    scores = {}
-    for backend, part in ((CpuBackend(network), pixels), (PopcountBackend(network), pixels[:len(pixels) // 4])):
-        backend.scores(part[:2])
-        began = time.perf_counter()
-        scores[backend.name] = backend.scores(part)
-        seconds = time.perf_counter() - began
-        answer[f"{backend.name}_gmac_per_second"] = network.macs * len(part) / seconds / 1e9
-    if not np.array_equal(scores["cpu"][:len(scores["popcount"])], scores["popcount"]):
-        raise NetworkError("the two engines differ; please report this with the .bnn file")
-    return answer
+def _engine(backend: Backend) -> dict[str, object]:
+    """Which engine the backend "cpu" is here."""
+    if isinstance(backend, CompiledBackend):
+        return {"engine": f"compiled, {backend.instruction_set}", "threads": backend.threads}
+    return {"engine": "NumPy; pynq-bnn was installed without a C compiler", "numpy": np.__version__}
