@@ -5,7 +5,7 @@ import pytest
 from slow_layers import slow_states
 from tools import needs_rtl
 
-from pynq_bnn.backends import BACKENDS, CpuBackend, PopcountBackend, create_backend
+from pynq_bnn.backends import BACKENDS, CpuBackend, PopcountBackend, cpu_backend, create_backend
 from pynq_bnn.backends import popcount as popcount_module
 from pynq_bnn.backends.popcount import popcount
 from pynq_bnn.errors import BackendError
@@ -105,7 +105,7 @@ def test_engines_give_what_slow_loops_over_the_number_rules_give(random_network,
     network = random_network(seed)
     image = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
     *maps, scores = slow_states(network, image)
-    for engine in (CpuBackend(network), PopcountBackend(network)):
+    for engine in (CpuBackend(network), PopcountBackend(network), cpu_backend(network)):
         *found, sums = engine.states(image[None])
         assert sums[0].tolist() == scores.tolist(), f"seed {seed}"
         for node, packed, values in zip(network.nodes, found, maps):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from slow_layers import slow_states
 
-from pynq_bnn.backends import CpuBackend, PopcountBackend
+from pynq_bnn.backends import CpuBackend, PopcountBackend, cpu_backend
 from pynq_bnn.errors import BackendError, NetworkError
 from pynq_bnn.network import (
     BinConv,
@@ -31,7 +31,7 @@ def test_engines_give_what_slow_loops_give_in_every_map(random_graph, seed):
     network = random_graph(seed)
     image = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
     *maps, scores = slow_states(network, image)
-    for engine in (CpuBackend(network), PopcountBackend(network)):
+    for engine in (CpuBackend(network), PopcountBackend(network), cpu_backend(network)):
         *found, sums = engine.states(image[None])
         assert sums[0].tolist() == scores.tolist(), f"seed {seed}"
         for node, packed, values in zip(network.nodes, found, maps):
@@ -54,6 +54,7 @@ def test_batches_and_blocks_change_no_score(random_graph, seed, monkeypatch):
     pixels = np.random.default_rng(seed).integers(0, 256, (5, *network.input.shape), dtype=np.uint8)
     expected = CpuBackend(network).scores(pixels)
     assert np.array_equal(PopcountBackend(network).scores(pixels), expected)
+    assert np.array_equal(cpu_backend(network, threads=2).scores(pixels), expected)
     monkeypatch.setattr("pynq_bnn.backends.cpu._BLOCK_VALUES", 1)
     assert np.array_equal(CpuBackend(network).scores(pixels), expected)
 

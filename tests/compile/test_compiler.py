@@ -8,7 +8,7 @@ import torch
 from golden import batch_norm, convolve, dense, max_pool, sign
 from models import random_joins, random_topology, randomize
 
-from pynq_bnn.backends import CpuBackend, PopcountBackend
+from pynq_bnn.backends import CpuBackend, PopcountBackend, cpu_backend
 from pynq_bnn.compile.compiler import check_pictures, compile_checkpoint, pack_model, torch_scores, with_golden
 from pynq_bnn.errors import TrainError
 from pynq_bnn.model.binary import BinaryChain
@@ -38,7 +38,7 @@ def test_random_networks_equal_torch_in_every_map_and_score(table, seed):
     with torch.no_grad():
         for node, block in zip(network.nodes, model.blocks):
             maps.append(block(*(maps[source + 1] for source in node.reads)))
-    for engine in (CpuBackend(network), PopcountBackend(network)):
+    for engine in (CpuBackend(network), PopcountBackend(network), cpu_backend(network)):
         for number, (x, packed_map) in enumerate(zip(maps[1:], engine.states(pixels))):
             expected = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x[:, None, None]) > 0
             found = np.unpackbits(packed_map, axis=-1, bitorder="little")

@@ -19,7 +19,7 @@ from pynq_bnn.network.layers import LAYER_KINDS, ROW_KINDS, TERM_KINDS, BinConv,
 
 def every_part() -> list[Handlers]:
     for module in pkgutil.walk_packages(pynq_bnn.__path__, "pynq_bnn."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(("__main__", "_kernels")):  # the compiled engine is no module of Python
             importlib.import_module(module.name)
     return Handlers.all
 
