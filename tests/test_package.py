@@ -85,8 +85,8 @@ def test_version_is_that_of_the_installed_package():
 
 # Folders and files of the package, each importing only from those before it.
 ORDER = ("version", "errors", "arrays", "files", "progress", "pillow", "network", "pictures", "data", "zoo", "engine",
-         "program", "board", "simulation", "backends", "interop", "camera", "classify", "live", "model", "train", "compile",
-         "charts", "commands", "cli", "__main__")
+         "program", "board", "simulation", "backends", "interop", "camera", "classify", "live", "model", "train",
+         "compile", "charts", "commands", "cli", "__main__")
 
 
 def test_folders_import_in_one_direction():
