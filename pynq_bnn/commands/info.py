@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,8 +70,9 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"{network.name}: {network.weight_bits:,} weight bits, {network.macs:,} MAC an image")
     print(f"input    {spec.height}×{spec.width}×{spec.channels}, {spec.bits}-bit codes {spec.codes.min()}…"
           f"{spec.codes.max()}, other sizes by {spec.fit} on grey {spec.background}")
+    width = max(len(row["what"]) for row in layers)
     for row in layers:
-        print(f"layer {row['number']}  {row['type']:<9}{row['what']:<34}→ {row['output']}")
+        print(f"layer {row['number']:<3}{row['type']:<9}{row['what']:<{width}} → {row['output']}")
     print(f"accelerator  {refusal or 'takes it'}")
     print(f"classes  {', '.join(output.classes)} (by {_DECISIONS[output.decision]}; temperature"
           f" {output.temperature:.3g})")
@@ -84,7 +86,8 @@ def _layer_row(node: LayerNode) -> dict[str, Any]:
     what = node.layer.describe(node.input.shape)
     if node.source != node.index - 1:
         what += f" of map {node.source}"
-    what += "".join(f" + {term.layer.describe(term.input.shape)} of map {term.source}" for term in node.terms)
+    terms = Counter(f"{term.layer.describe(term.input.shape)} of map {term.source}" for term in node.terms)
+    what += "".join(f" + {f'{count} times ' if count > 1 else ''}{term}" for term, count in terms.items())
     what += f", threshold by map {node.shortcut}" if node.shortcut is not None else ""
     return {"number": node.index, "type": node.layer.kind, "what": what,
             "output": "×".join(map(str, node.output.shape)), "weight_bits": node.weight_bits}
