@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stripes import dataset, stripes
 
 from pynq_bnn.data.datasets import Dataset
-from pynq_bnn.data.split import Split
 from pynq_bnn.errors import OutputError, TrainError
 from pynq_bnn.model.binary import BinaryChain
 from pynq_bnn.train.checkpoint import COLUMNS, load_checkpoint, save_checkpoint
@@ -29,19 +29,6 @@ from pynq_bnn.train.lock import training_folder
 from pynq_bnn.zoo import Conv, Fc, Topology
 
 SMALL = Topology("small", "", 8, 8, 1, 8, (Conv(32, pool=2), Fc(64)))
-
-
-def stripes(count, seed):
-    """Two classes: stripes across or down, with noise."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, count)
-    wave = np.where(np.arange(8) % 2, 200, 50)
-    images = np.where(labels[:, None, None] == 0, wave[None, :, None], wave[None, None, :])
-    return Split(np.clip(images + rng.normal(0, 30, (count, 8, 8)), 0, 255).astype(np.uint8)[..., None], labels)
-
-
-def dataset():
-    return Dataset("stripes", ("across", "down"), stripes(400, 1), test=stripes(100, 2))
 
 
 def run(out, epochs=3, resume=False, **changes):
