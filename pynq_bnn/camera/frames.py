@@ -228,7 +228,7 @@ class _Video(Frames):
                               f"does not know (.mp4 and .avi are the safest)")
         cv2 = import_opencv()
         with contextlib.suppress(AttributeError):  # OpenCV before 4.5.1
-            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones film sideways; OpenCV 4.11 does not rotate by default
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # for phones; not the default in OpenCV 4.11
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = float(rate) if 0 < rate < 1000 else 0.0  # ignore absurd values
         self._any = False

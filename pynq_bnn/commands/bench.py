@@ -1,4 +1,4 @@
-"""``bench``: speed on this machine, alternatives compared in one run."""
+"""``bench``: speed on this machine; alternatives are compared within one run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _classifier(network: Network, images: int) -> dict[str, object]:
 
 
 def _kernels(network: Network, images: int) -> dict[str, object]:
-    """Both engines on the same pictures; the slow one on a quarter of them."""
+    """Run both engines on the same pictures, the slow one on a quarter of them."""
     pixels = _pictures(network, max(images, 4))
     answer: dict[str, object] = {"network": network.name, "numpy": np.__version__}
     scores = {}

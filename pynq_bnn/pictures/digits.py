@@ -107,7 +107,7 @@ def find_ink(image: Image.Image) -> Ink | None:
 
 
 def _contrast(pixels: Array) -> tuple[Array, float]:
-    """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and its noise (standard deviation)."""
+    """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and the noise's deviation."""
     residual, paper = _paper_removed(pixels)
     length = _length(residual)
     strongest = length >= max(np.percentile(length, 99.0), 1)
