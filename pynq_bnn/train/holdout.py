@@ -75,5 +75,5 @@ def _warn(data: Dataset, held: Array) -> None:
     absent = sorted(set(data.train.labels.tolist()) - set(held.tolist()))
     if absent:
         names = ", ".join(data.classes[label] for label in absent[:10]) + (" …" if len(absent) > 10 else "")
-        log.warning("no picture is held out from %d class(es): %s; validation does not cover them, add pictures",
+        log.warning("no picture is held out of %d class(es): %s; validation does not cover them, add pictures",
                     len(absent), names)

@@ -71,7 +71,7 @@ def _lock(folder: Path) -> int | None:
     except OSError as error:
         os.close(handle)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise TrainError(f"another process trains into {folder}; wait until it ends, or give another --out") from None
+            raise TrainError(f"another process trains into {folder}; wait for it, or give another --out") from None
         log.info("%s is on a file system without locks (%s); start no second training into it", folder,
                  error.strerror)
         return None
