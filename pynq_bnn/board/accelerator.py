@@ -133,8 +133,8 @@ class Accelerator:
     def __init__(self, device: Any, path: Path | None, overlay: Any) -> None:
         self.device, self.clock = device, device_clock(device)
         self.users: WeakSet[Any] = WeakSet()
-        self._turn = Turn("another call to the accelerator is active in this thread, interrupted by a signal handler "
-                          "or a finalizer; let it finish, then start the next batch")
+        self._turn = Turn("another call to the accelerator is active in this thread, which a signal handler or a "
+                          "finalizer has interrupted; let it finish, then start the next batch")
         # The last run (weak reference) and its number; whether a reset is still due; the user whose memory the
         # accelerator may write, until the run has ended or was reset.
         self._run: Callable[[], Run | None] = _no_run

@@ -87,8 +87,8 @@ class ResidentNetwork:
         self._programs: list[Loaded] = []
         self._largest: int | None = None
         self._last: Callable[[], Batch | None] = _no_batch  # weak reference to the last one started
-        self._turn = Turn("another call to this network is active in this thread, interrupted by a signal handler or a "
-                          "finalizer; let it finish, then start the next batch")
+        self._turn = Turn("another call to this network is active in this thread, which a signal handler or a "
+                          "finalizer has interrupted; let it finish, then start the next batch")
         self._closed = False
         # Raises an error if the network does not fit.
         schedule(network, accelerator.config, 1, cuts=options.cuts, slots=options.slots)
