@@ -1,4 +1,4 @@
-"""The type of arrays in annotations; docstrings say shapes and element types."""
+"""The array type used in annotations; docstrings give shapes and element types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts for notebooks, as PIL images; drawn by matplotlib, which is imported when one is drawn."""
+"""Charts for notebooks, as PIL images, drawn with matplotlib, which is imported only when a chart is drawn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BEST, _OTHER, _INK = "#2f7ed8", "#b8c4ce", "#1f2933"
-# What the accelerator's cycles are spent on, in the order of its counters, and what is left.
+# What the accelerator spends its cycles on, in the order of its counters; the last entry is the remainder.
 _SPENT = {"computing": "#2f5d8a", "waiting for parameters": "#e0a030", "images in": "#7fb069", "results out": "#b56576",
           "between tiles and layers": "#d5dae0"}
 _DPI = 110
@@ -52,17 +52,19 @@ def _tidy(axes: Axes) -> None:
 
 
 def score_chart(results: Sequence[Result], titles: Sequence[str]) -> Image.Image:
-    """The scores of some pictures, a panel each, the answer in blue: the integer sums, scaled class by class.
+    """The scores of some pictures, one panel each, the answer in blue: the integer sums, scaled class by class.
 
     Parameters
     ----------
-    results : of one network
-    titles : a heading for each
+    results : sequence of Result
+        All of one network.
+    titles : sequence of str
+        One heading per result.
 
     Raises
     ------
     OutputError
-        There is nothing to draw, or no matplotlib to draw it.
+        There is nothing to draw, or matplotlib is missing.
     """
     if not results:
         raise OutputError("no scores to draw; classify a picture first")
@@ -86,18 +88,19 @@ def score_chart(results: Sequence[Result], titles: Sequence[str]) -> Image.Image
 
 
 def history_chart(history: History, best: int = 4) -> Image.Image:
-    """Probabilities of the likeliest classes over a live run, and the frames a second under them.
+    """Probabilities of the likeliest classes over a live run, and below them the frames per second.
 
     Parameters
     ----------
-    history : of at least one frame
+    history : History
+        Of at least one frame.
     best : int
-        So many classes have a line of their own.
+        Number of classes that get a line.
 
     Raises
     ------
     OutputError
-        No frame was seen, or there is no matplotlib.
+        No frame was seen, or matplotlib is missing.
     """
     if not len(history):
         raise OutputError("no frame was seen; run the stream first")
@@ -119,16 +122,17 @@ def history_chart(history: History, best: int = 4) -> Image.Image:
 
 
 def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -> Image.Image:
-    """Where the cycles of each layer go: computing, waiting, moving maps; without counters what is predicted.
+    """Where the cycles of each layer go: computing, waiting, moving maps; without counters, the predicted cycles.
 
-    The number at each bar is the share of the array's XNORs that count. A cycle in which two things go on, such as
-    computing and writing results, is drawn for the first of them.
+    The number at each bar is the share of the array's XNORs that do useful work. A cycle in which two things happen,
+    such as computing and writing results, is drawn as the first of them.
 
     Parameters
     ----------
-    profile : of :func:`~pynq_bnn.backends.profile.profile_layers`
+    profile : sequence of LayerProfile
+        From :func:`~pynq_bnn.backends.profile.profile_layers`.
     images : int
-        Of its batch; the bars are cycles an image.
+        Size of the profiled batch; the bars are cycles per image.
     """
     figure = _figure(9, 1.4 + 0.36 * len(profile))
     axes = figure.subplots()
@@ -160,7 +164,7 @@ def layer_chart(profile: Sequence[LayerProfile], images: int, title: str = "") -
 
 
 def _spent(counters: Counters) -> list[int]:
-    """Cycles for each of ``_SPENT``, together those counted."""
+    """Cycles for each entry of ``_SPENT``; they add up to the counted total."""
     left, parts = counters.cycles, []
     for counted in counters.values[1:]:
         parts.append(min(counted, left))
@@ -169,18 +173,19 @@ def _spent(counters: Counters) -> list[int]:
 
 
 def memory_chart(program: Program, config: Config, title: str = "") -> Image.Image:
-    """What lies where in a lane's memory, from layer to layer: the maps take turns at its two ends.
+    """What a lane's memory holds at each layer: the maps alternate between its two ends.
 
     Parameters
     ----------
-    program : of a :class:`~pynq_bnn.program.schedule.Schedule`
+    program : Program
+        From a :class:`~pynq_bnn.program.schedule.Schedule`.
     """
     layout, spans = program.layout, sizes(program.stages)
     count = len(program.stages)
     figure = _figure(9, 4.2)
     axes = figure.subplots()
     for number, (base, span) in enumerate(zip(layout.bases, spans)):
-        # Written by the stage before, read by the next.
+        # Written by the previous stage, read by the next.
         begin, end = max(0, number - 1), min(count, number + 1)
         colour = "#7fb069" if number == 0 else _BEST if number % 2 else "#e0a030"
         axes.broken_barh([(begin, end - begin)], (base, span * layout.slots), facecolors=colour, edgecolor="white")
@@ -207,14 +212,16 @@ def memory_chart(program: Program, config: Config, title: str = "") -> Image.Ima
 
 
 def maps_chart(profiles: Mapping[str, Sequence[LayerProfile]], channels: Sequence[int], image: int = 0) -> Image.Image:
-    """The first maps of every layer on some backends, one under the other, and how many bits differ from the first's.
+    """The first maps of every layer, one row per backend, with the number of bits that differ from the first backend.
 
     Parameters
     ----------
-    profiles : backend's name → its profile, of the same network and pictures
-    channels : output channels of each layer
+    profiles : mapping of str to sequence of LayerProfile
+        Name of a backend → its profile, all of the same network and pictures.
+    channels : sequence of int
+        Output channels of each layer.
     image : int
-        Which picture of the batch.
+        Index of the picture within the batch.
     """
     hidden = len(channels) - 1
     figure = _figure(1.15 * hidden + 0.9, 1.45 * len(profiles) + 0.5)
@@ -236,7 +243,7 @@ def maps_chart(profiles: Mapping[str, Sequence[LayerProfile]], channels: Sequenc
 
 
 def _mosaic(packed: Array, channels: int) -> Array:
-    """The first 16 channels of a map of packed bits, four by four with gaps; a flat one as a block."""
+    """The first 16 channels of a map of packed bits, four by four with gaps; a 1×1 map as one block."""
     bits = np.unpackbits(packed, axis=-1, bitorder="little")[..., :channels].astype(np.float32)
     height, width, _ = bits.shape
     if height == width == 1:
@@ -257,12 +264,14 @@ def _bits_that_differ(a: Array, b: Array) -> int:
 
 
 def resource_chart(used: Mapping[str, Mapping[str, int]], available: Mapping[str, int], title: str = "") -> Image.Image:
-    """How much of a chip some designs take.
+    """How much of a chip each design uses.
 
     Parameters
     ----------
-    used : design → resource → count
-    available : resource → what the chip has
+    used : mapping
+        Design → resource → count.
+    available : mapping
+        Resource → number on the chip.
     """
     figure = _figure(9, 0.9 + 0.32 * len(available) * max(1, len(used)))
     axes = figure.subplots()
@@ -290,11 +299,11 @@ def resource_chart(used: Mapping[str, Mapping[str, int]], available: Mapping[str
 
 
 def picture_grid(pictures: Sequence[Any], titles: Sequence[str], columns: int = 8, side: int = 96) -> Image.Image:
-    """Small pictures in rows, each with a word under it; for a look into a data set.
+    """Small pictures in rows, each with its title under it; for looking at a data set.
 
     Parameters
     ----------
-    pictures : (H, W, C) uint8 arrays or PIL images
+    pictures : sequence of (H, W, C) uint8 arrays or PIL images
     """
     rows = -(-len(pictures) // columns)
     figure = _figure(columns * side / _DPI * 1.15, rows * side / _DPI * 1.45)

@@ -1,4 +1,4 @@
-"""The command ``pynq-bnn``: parses arguments, hands over to ``commands``, turns errors into one line."""
+"""The command ``pynq-bnn``: parses arguments, calls ``commands``, prints each error as one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXIT_INTERRUPTED = 130
 
 
 class _OneLine(logging.Formatter):
-    """Names of files may hold line ends and what moves a terminal's cursor."""
+    """Escapes log messages: file names may hold line ends and terminal control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         return one_line(super().format(record))
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    # Building a simulator takes a minute, which the user wants to know.
+    # Building a simulator takes a minute; the user should see why nothing happens.
     logging.getLogger("pynq_bnn.simulation.build").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _drop_output() -> None:
-    """Keep Python from writing what is left, and complaining, at exit."""
+    """Keep Python from flushing stdout at exit, which would fail with another traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -148,7 +148,7 @@ def _add_camera(commands: Commands) -> None:
     parser.add_argument("--window", action=argparse.BooleanOptionalAction,
                         help="show a window, or lines of text (default: a window where there is a display)")
     parser.add_argument("--width", type=_positive, default=640, metavar="PIXELS", help="of window and recording (640)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a frame")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per frame")
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -162,7 +162,7 @@ def _add_evaluate(commands: Commands) -> None:
 
 def _add_verify(commands: Commands) -> None:
     parser = _command(commands, "verify", evaluate.verify,
-                      "Check a backend bit by bit: golden image, then every layer. Exit status 1 on a difference.")
+                      "Check a backend bit by bit: the golden image, then every layer. Exit status 1 on a difference.")
     _network_options(parser, positional=True)
     parser.add_argument("--images", type=_positive, default=8, metavar="N", help="number of pictures (8)")
     parser.add_argument("--data", metavar="DIR", help="take them from this data set instead of noise")
@@ -175,7 +175,7 @@ def _add_networks(commands: Commands) -> None:
 
 
 def _add_info(commands: Commands) -> None:
-    parser = _command(commands, "info", info.info, "Say what a .bnn file holds.")
+    parser = _command(commands, "info", info.info, "Show what a .bnn file holds.")
     parser.add_argument("network", metavar="NETWORK", help="path of a .bnn file or name of a shipped network")
     parser.add_argument("--json", action="store_true")
 
@@ -186,13 +186,13 @@ def _add_train(commands: Commands) -> None:
     _data_option(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="directory for checkpoints, CSV and curves")
     parser.add_argument("--width", type=_positive, default=1, metavar="N",
-                        help="times the channels and units of every hidden layer (1)")
+                        help="multiply the channels and units of every hidden layer by N (1)")
     parser.add_argument("--from", dest="start", metavar="NETWORK",
-                        help="start from the weights of a shipped network, .bnn file, or training (few pictures: from a"
-                        f" shipped network of these layers; {train.SCRATCH}: from random weights)")
+                        help="start from the weights of a shipped network, .bnn file, or training (default with few "
+                        f"pictures: the shipped network with these layers; {train.SCRATCH}: random weights)")
     parser.add_argument("--teacher", metavar="TRAINING",
-                        help="learn from this network too (made with --real, as a rule)")
-    parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+                        help="also learn from this network (usually one trained with --real)")
+    parser.add_argument("--resume", action="store_true", help="continue the training in --out")
     _training_options(parser)
     parser.add_argument("--capture", action=argparse.BooleanOptionalAction,
                         help="replay each step as one CUDA graph (default: where there is CUDA and one process)")
@@ -210,20 +210,21 @@ def _add_train(commands: Commands) -> None:
 
 def _training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-test", action="store_true",
-                        help="leave the test pictures unread at the end, while settings are still being chosen")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda when there is one")
+                        help="do not read the test pictures at the end, while settings are still being chosen")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where available")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_study(commands: Commands) -> None:
     parser = _command(commands, "study", study.study,
-                      "Train the rows of a study and compare them; the same command goes on with one that was cut off."
-                      " Exit status 1 where a row failed.")
+                      "Train the rows of a study and compare them; the same command continues an interrupted study."
+                      " Exit status 1 if a row failed.")
     parser.add_argument("file", metavar="FILE", help="JSON file of named rows, or the name of one that ships (shipped)")
     _data_option(parser)
     parser.add_argument("--out", required=True, metavar="DIR",
-                        help="directory for table, curves, and a training's folder a row")
-    parser.add_argument("--epochs-scale", type=float, metavar="F", help="times the epochs of each row, for a trial (1)")
+                        help="directory for the table, the curves, and one training folder per row")
+    parser.add_argument("--epochs-scale", type=float, metavar="F",
+                        help="multiply the epochs of each row by F, for a trial (1)")
     parser.add_argument("--seconds", type=float, metavar="N",
                         help="instead: scale all epochs so that the study ends in about this time")
     _training_options(parser)
@@ -247,7 +248,7 @@ def _add_import(commands: Commands) -> None:
 def _add_bench(commands: Commands) -> None:
     parser = _command(commands, "bench", bench.bench, "Measure speed, also in cycles of the accelerator.")
     parser.add_argument("network", nargs="?", default="cnv-cifar10", metavar="NETWORK",
-                        help="shipped network, .bnn file or topology, the last with random weights (cnv-cifar10)")
+                        help="shipped network, .bnn file, or topology (with random weights) (cnv-cifar10)")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--kernels", action="store_true",
                        help="compare the engines of the CPU on one core, each instruction set, and NumPy's two")
@@ -258,9 +259,9 @@ def _add_bench(commands: Commands) -> None:
                         help=f"--kernels, and the same network in floating point: {' or '.join(PEERS)}")
     parser.add_argument("--images", type=_positive, default=256, metavar="N", help="pictures (256)")
     parser.add_argument("--backend", choices=("cpu", "rtl"), default="cpu", help="what to measure (cpu)")
-    parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images of a batch (512)")
+    parser.add_argument("--batch", type=_positive, default=512, metavar="N", help="rtl: images per batch (512)")
     parser.add_argument("--lanes", type=_positive, metavar="N", help="rtl: images in lockstep (8)")
-    parser.add_argument("--clock", type=_megahertz, default=100.0, metavar="MHZ", help="rtl: for images/s (100)")
+    parser.add_argument("--clock", type=_megahertz, default=100.0, metavar="MHZ", help="rtl: clock for images/s (100)")
     parser.add_argument("-o", "--output", metavar="PNG", help="rtl: draw a chart")
     parser.add_argument("--json", action="store_true")
 
@@ -268,12 +269,12 @@ def _add_bench(commands: Commands) -> None:
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return value
 
 
 def _megahertz(text: str) -> float:
     value = float(text)
     if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is no clock from 1 to 1000 MHz")
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000 MHz")
     return value

@@ -6,12 +6,12 @@ class PynqBnnError(Exception):
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a foreign error's message, or its kind where it has none; for use in our own."""
+    """The first line of another library's error message, or its type if it has none; for use in our messages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 class ImageError(PynqBnnError):
-    """A picture cannot be read or has a shape or type that no network takes."""
+    """A picture cannot be read, or no network accepts its shape or type."""
 
 
 class NetworkFileError(PynqBnnError):
@@ -27,7 +27,7 @@ class DataError(PynqBnnError):
 
 
 class TrainError(PynqBnnError):
-    """A training, checkpoint or compilation cannot go on."""
+    """A training, checkpoint or compilation cannot continue."""
 
 
 class ImportFolderError(PynqBnnError):

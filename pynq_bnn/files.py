@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a kill or a full disk never leaves half of one."""
+"""Writing files so that a crash, a kill or a full disk never leaves a partial file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .errors import OutputError, first_line
 
-# Ahead of the system's reason in the messages of torch.save.
+# Precedes the system's reason in the messages of torch.save.
 _STRERROR = "strerror: "
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file lies there; False for names that no file can have and places that cannot be looked into."""
+    """Whether ``path`` is a file; False also for impossible names and for folders that cannot be read."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -23,7 +23,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_dir(path: Path) -> bool:
-    """Whether a directory lies there, in the same way."""
+    """Whether ``path`` is a directory; False in the same cases."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -31,13 +31,14 @@ def is_dir(path: Path) -> bool:
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a neighbour of ``path``, flush it to the disk, then rename it.
+    """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, then rename it to ``path``.
+
+    Symbolic links are followed.
 
     Raises
     ------
     OutputError
-        When the disk is full or the place cannot be written; ``path`` keeps its old content. Symbolic
-        links are followed; what is there and no regular file (a device, a folder) is left alone.
+        The disk is full, ``path`` cannot be written, or it is a device or folder; its old content is kept.
     """
     path = _real_place(Path(path))
     partial = path.parent / f".{path.name}.{os.getpid()}.partial"
@@ -66,7 +67,7 @@ def _real_place(path: Path) -> Path:
 
 
 def _is_full(error: Exception) -> bool:
-    # torch.save turns a failed write into RuntimeError without a number.
+    # torch.save turns a failed write into a RuntimeError without errno.
     cut_short = isinstance(error, RuntimeError) and _STRERROR not in str(error)
     return cut_short or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -79,7 +80,7 @@ def _reason(error: Exception) -> str:
 
 
 def file_state(path: str | Path) -> tuple[str, int, int] | None:
-    """What changes when a file is replaced: real place, time of change (ns) and size; None where no file lies."""
+    """What changes when a file is replaced: real path, modification time (ns) and size; None if there is no file."""
     try:
         real = os.path.realpath(path)
         state = os.stat(real)

@@ -1,4 +1,7 @@
-"""Filters and turns of Pillow: the boards' 9.0 has no enumerations of them, the types of later ones no bare names."""
+"""Pillow's resampling filters and transpositions, under the same names for old and new versions.
+
+The boards' Pillow 9.0 lacks these enumerations; the type stubs of later versions lack the bare names.
+"""
 
 from __future__ import annotations
 

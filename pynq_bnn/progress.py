@@ -1,4 +1,4 @@
-"""A progress bar where tqdm is installed, a plain count where it is not (boards)."""
+"""A progress bar if tqdm is installed, else a plain count (boards)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None, least: int = 2) -> Iterable[T]:
-    """``items``, their progress shown on stderr when that is a terminal and there are ``least`` or more."""
+    """``items``, with progress shown on stderr if that is a terminal and there are at least ``least`` items."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     if not sys.stderr.isatty() or (total or 0) < least:

@@ -1,3 +1,3 @@
-"""The one place of the version number."""
+"""The version number; setup.py reads it here."""
 
 __version__ = "0.1.0"

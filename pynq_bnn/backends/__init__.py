@@ -1,4 +1,4 @@
-"""One interface, several machines: ``create_backend(name, network)``."""
+"""Backends that run a network: one interface for several machines, made by ``create_backend(name, network)``."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def create_backend(name: str, network: Network, *, trace: str | Path | None = No
     Parameters
     ----------
     trace : str or Path, optional
-        FST file for the waves of the simulated core; for "rtl" alone.
+        FST file for the waves of the simulated core; only for "rtl".
 
     Raises
     ------
     BackendError
-        When no backend has this name, or it cannot be had here.
+        No backend has this name, or it is not available here.
     """
     if name not in ("auto", *BACKENDS):
         raise BackendError(f"no backend {name!r}; there are auto, {', '.join(BACKENDS)}")

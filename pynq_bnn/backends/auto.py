@@ -1,4 +1,4 @@
-"""The best backend of this machine: the board's overlay where there is one."""
+"""The best backend of this machine: the board's overlay if there is one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 def best_backend(network: Network) -> Backend:
     """The overlay on a board that has pynq, else cpu.
 
-    What keeps a board's overlay from use is logged as a warning, pynq that is missing or broken included. Any other
-    machine is taken for an ordinary computer, on which nothing of pynq is imported.
+    If a board's overlay cannot be used, a warning says why, also when pynq is missing or broken. Any other machine is
+    treated as an ordinary computer, on which pynq is not imported at all.
 
     Raises
     ------
     PynqBnnError
-        The network suits no backend.
+        No backend can run the network.
     """
     if _is_board():
         try:
-            default_bitstream()  # before pynq is imported, which takes seconds on a board
+            default_bitstream()  # first, since importing pynq takes seconds on a board
             _import_pynq()
             return OverlayBackend(network)
         except BackendError as error:
@@ -41,27 +41,27 @@ def best_backend(network: Network) -> Backend:
 
 
 def best_accelerator(network: Network) -> Backend:
-    """The accelerator to look into, with its counters: the overlay on a board, else its simulation.
+    """An accelerator with counters, for profiling: the overlay on a board, else its simulation.
 
-    Where neither can be had, a warning says why, and the engine of XNOR and popcount takes its place, which does the
-    accelerator's arithmetic and has no clock.
+    If neither is available, a warning says why and the XNOR-popcount engine is used, which does the same arithmetic as
+    the accelerator but counts no cycles.
 
     Raises
     ------
     PynqBnnError
-        The network suits no backend.
+        No backend can run the network.
     """
     try:
         if _is_board():
             return OverlayBackend(network, options=RunOptions(counters=True))
         return RtlBackend(network)
     except BackendError as error:
-        log.warning("no accelerator here, XNOR and popcount on the processor take its place: %s", error)
+        log.warning("no accelerator here, using XNOR and popcount on the processor instead: %s", error)
         return PopcountBackend(network)
 
 
 def _is_board() -> bool:
-    """Whether this machine is a PYNQ board, or looks like one and has pynq, by what costs nothing to ask."""
+    """Whether this machine is a PYNQ board, or looks like one and has pynq; a cheap check that imports nothing."""
     return is_pynq_image() or (has_logic() and importlib.util.find_spec("pynq") is not None)
 
 
@@ -70,5 +70,5 @@ def _import_pynq() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pynq  # noqa: F401
-    except Exception as error:  # whatever it stumbles over
+    except Exception as error:  # a broken installation may raise anything
         raise BackendError(f"pynq cannot be imported ({first_line(error)}); {without_pynq()}") from None

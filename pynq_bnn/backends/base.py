@@ -1,4 +1,4 @@
-"""What every backend offers: cpu, rtl and overlay give the same integers for the same pixels."""
+"""The interface of all backends, which return the same integers for the same pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class BackendTime:
     """Seconds of the last call: moving data to and from the device, and computing.
 
-    What the processor does while a device computes is not counted as computing.
+    Work that the processor does while a device computes does not count as computing.
     """
 
     transfer: float = 0.0
@@ -38,7 +38,7 @@ class BackendTime:
 
 
 class Stopwatch:
-    """Counts the seconds that an iterable takes to give its items, not those its user takes."""
+    """Measures the seconds that an iterable takes to produce its items, without the time spent using them."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -59,9 +59,10 @@ class Stopwatch:
 
 def run_nodes(network: Network, picture: Array,
               step: Callable[[LayerNode, list[Array]], Array]) -> Iterator[Array]:
-    """What leaves each node in turn, by ``step`` of the node and the maps it reads; they are kept until their last use.
+    """Run the nodes in order; yields the output of each, computed by ``step(node, maps it reads)``.
 
-    The maps come in the order of ``node.reads``: the layer's own, those of its terms, that of its shortcut.
+    The maps are in the order of ``node.reads``: the layer's own, those of its terms, that of its shortcut. Each map is
+    kept until its last use.
     """
     maps = {PICTURE: picture}
     for node, unused in zip(network.nodes, network.unused_after):
@@ -74,7 +75,7 @@ def run_nodes(network: Network, picture: Array,
 class Pending(ABC):
     """The scores of a batch that was started with :meth:`Backend.start`.
 
-    One that nobody refers to any more is given up, as by :meth:`cancel`.
+    When the last reference to it is gone, the batch is cancelled.
     """
 
     @property
@@ -85,7 +86,7 @@ class Pending(ABC):
     @property
     @abstractmethod
     def time(self) -> BackendTime:
-        """What the batch has taken so far."""
+        """Time spent on the batch so far."""
 
     @abstractmethod
     def wait(self) -> Array:
@@ -94,16 +95,16 @@ class Pending(ABC):
         Raises
         ------
         BackendError
-            The batch went wrong, or was given up.
+            The batch failed, or was cancelled.
         """
 
     @abstractmethod
     def cancel(self) -> None:
-        """Give up a batch that is not done, so that the device is free for another; :meth:`wait` then raises."""
+        """Give up the batch if it is not done, so that the device is free; :meth:`wait` then raises BackendError."""
 
 
 class Computed(Pending):
-    """Scores that are there already, as those of a processor are."""
+    """Scores that are already computed, as by the processor."""
 
     done = True
 
@@ -118,11 +119,11 @@ class Computed(Pending):
         return self._scores
 
     def cancel(self) -> None:
-        """Nothing is left to give up."""
+        """Does nothing: the batch is done."""
 
 
 class Backend(ABC):
-    """A network made ready on one kind of machine.
+    """A network prepared for one kind of machine.
 
     A backend is a context manager; :meth:`close` frees what it holds and may be called twice.
     """
@@ -138,30 +139,30 @@ class Backend(ABC):
         """(N, K) int32 sums of the last layer for (N, H, W, C) uint8 pixels."""
 
     def start(self, pixels: Array) -> Pending:
-        """Start a batch: a device computes on, a processor is done when this returns.
+        """Start a batch. A device then computes in the background; on a processor the batch is done on return.
 
-        Nothing is locked while a batch is under way. A device that is asked for another one, by whatever network or
-        thread, makes it ready, finishes this one, whose handle keeps its scores, and then starts the other.
+        Nothing is locked while a batch is running. If any network or thread starts another batch on the device, that
+        one is packed, this one is finished (its handle keeps the scores), and then the other is started.
 
         Parameters
         ----------
         pixels : (N, H, W, C) uint8
-            May be changed when this returns.
+            May be changed after the call.
 
         Raises
         ------
         BackendError
-            ``pixels`` do not fit, or the device cannot be had.
+            ``pixels`` have the wrong shape or type, or the device is not available.
         """
         return Computed(self.scores(pixels), self.last_time)
 
     def stream(self, pieces: Iterable[Array]) -> Generator[Array, None, None]:
         """Scores of batch after batch.
 
-        On a device the next batch is under way when a result is given: the device computes while the piece after that
-        is taken from ``pieces``, and while the result is used. ``last_time`` is that of the stream so far, without what
-        ``pieces`` and the user of the results take. When a stream is closed, or ``pieces`` raises an exception, what is
-        under way is given up.
+        On a device the next batch is running when a result is yielded: the device computes while the result is used and
+        while the following piece is taken from ``pieces``. ``last_time`` is that of the stream so far, without the time
+        spent in ``pieces`` and by the user of the results. When the stream is closed, or ``pieces`` raises an
+        exception, the running batches are cancelled.
 
         Parameters
         ----------
@@ -174,7 +175,7 @@ class Backend(ABC):
         taken, waiting = BackendTime(), deque[Pending]()
 
         def results(most: int) -> Iterator[Array]:
-            """Those that are there, and the oldest while more than ``most`` are waiting."""
+            """The results that are done, and the oldest ones as long as more than ``most`` are waiting."""
             nonlocal taken
             while waiting and (len(waiting) > most or waiting[0].done):
                 scores = waiting[0].wait()
@@ -196,19 +197,19 @@ class Backend(ABC):
 
     @abstractmethod
     def states(self, pixels: Array) -> Iterator[Array]:
-        """What is behind each layer, first layer first.
+        """The output of each layer, first layer first.
 
         For a hidden layer its map, (N, H, W, ceil(C/8)) uint8, channels least significant bit first; for the
         last layer the (N, K) int32 scores.
         """
 
     def map_bits(self, pixels: Array, layer: int) -> Array:
-        """The map behind hidden layer ``layer``, as :meth:`states` gives it.
+        """The output map of hidden layer ``layer``, as :meth:`states` yields it.
 
         Raises
         ------
         BackendError
-            When ``layer`` is no hidden layer.
+            ``layer`` is not a hidden layer.
         """
         hidden = len(self.network.layers) - 1
         if not 0 <= layer < hidden:

@@ -1,8 +1,8 @@
-"""The exact engine for any computer: NumPy alone.
+"""The exact engine for any computer; needs only NumPy.
 
-Maps lie in memory as packed bits. Inner products are float32 matrix products of ±1 (or codes q): every
-partial sum is an integer below 2²⁴, so the result is exact in any order of summation. On x86-64 that beats
-XNOR and popcount in NumPy several times (``pynq-bnn bench --kernels`` prints the comparison).
+Maps are stored as packed bits. Inner products are float32 matrix products of ±1 (or codes q): every partial sum is an
+integer below 2²⁴, so the result is exact in any order of summation. On x86-64 that is several times faster than XNOR
+and popcount in NumPy (``pynq-bnn bench --kernels`` prints the comparison).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..network.handlers import Handlers
 from ..network.layers import LAYER_KINDS, TERM_KINDS, ConvTerm, FcTerm
 from .base import Backend, BackendTime, run_nodes
 
-# Window matrices of about this many float32 values bound the memory; 2¹⁸ to 2²² are equally fast.
+# Window matrices are limited to about this many float32 values to save memory; 2¹⁸ to 2²² are equally fast.
 _BLOCK_VALUES = 1 << 20
-# Images that go through a layer together: enough for the matrix products of fully connected layers.
+# Images that go through a layer together: enough for efficient matrix products in fully connected layers.
 _CHUNK_IMAGES = 512
 
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, 1, -1).astype(np.float32)
 
-# A part of a node, the (fan-in, out) matrix of its weights and (n, H, W, C) float32 to (n, H', W', out) float32 sums.
+# (part of a node, (fan-in, out) matrix of its weights, (n, H, W, C) float32 inputs) → (n, H', W', out) float32 sums.
 _Sums = Callable[[Part, Array, Array], Array]
 _SUMS: Handlers[_Sums] = Handlers("sums of the NumPy engine", LAYER_KINDS + TERM_KINDS)
 
@@ -64,9 +64,9 @@ class CpuBackend(Backend):
 
 
 class _Layer:
-    """A node made ready: from the packed maps (or the pixels) that it reads to the one that it writes.
+    """A prepared node: a function from the packed maps (or pixels) that it reads to the packed map that it writes.
 
-    codes : (256,) float32, of pixel values.
+    codes : (256,) float32, the code of each pixel value.
     """
 
     def __init__(self, node: LayerNode, codes: Array) -> None:
@@ -100,13 +100,13 @@ class _Layer:
         return np.packbits(bits, axis=-1, bitorder="little")
 
     def _chosen(self, acc: Array, thresholds: Array, shortcut: Array) -> Array:
-        """acc ≥ the threshold that the shortcut's bit chooses."""
+        """acc ≥ T, where the shortcut's bit selects one of two thresholds T."""
         x = np.unpackbits(shortcut, axis=-1, bitorder="little", count=self.shape[2]).view(bool)
         return np.where(x, acc >= thresholds[1], acc >= thresholds[0])
 
 
 def _matrix(part: Part) -> Array:
-    """(fan-in, out) float32 of ±1."""
+    """The weights as a (fan-in, out) float32 matrix of ±1."""
     rows = part.layer.weights.reshape(part.layer.outputs, -1)
     matrix = np.empty((part.fan_in, part.layer.outputs), np.float32)
     np.multiply(rows.T, np.float32(2), out=matrix)
@@ -142,7 +142,7 @@ def _conv_sums(part: Part, matrix: Array, x: Array) -> Array:
         x[:, edge:-edge, edge:-edge] = inner
     elif not x.flags.c_contiguous:
         x = x.copy()
-    # (n, height, width, kernel, kernel·c): a window's row is one run of memory.
+    # (n, height, width, kernel, kernel·c): each row of a window is contiguous in memory.
     sn, sy, sx, sc = x.strides
     windows: Array = np.ndarray((n, height, width, layer.kernel, layer.kernel * c), np.float32, x, 0,
                                 (sn, layer.stride * sy, layer.stride * sx, sy, sc))

@@ -1,4 +1,4 @@
-"""The board: the accelerator in the programmable logic of a PYNQ-Z1 or Z2, by way of pynq."""
+"""The accelerator in the programmable logic of a PYNQ-Z1 or Z2, driven through pynq."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class OverlayBackend(Backend):
     ----------
     network : Network
     bitstream : path, optional
-        A .bit file with its .hwh beside it; the package's own where neither it nor ``overlay`` is given.
+        A .bit file with its .hwh beside it; default: the one that comes with the package.
     overlay : pynq.Overlay, optional
-        One that is loaded already.
+        An overlay that is already loaded, instead of a bitstream.
     device : pynq.Device, optional
-        pynq's active device where none is given.
+        Default: pynq's active device.
     options : RunOptions, optional
 
     Raises
     ------
     BackendError
-        No pynq, no board, no bitstream or a wrong one, or a network that does not fit.
+        pynq, the board or the bitstream is missing, the bitstream is a wrong one, or the network does not fit.
     """
 
     name = "overlay"
@@ -65,7 +65,7 @@ class OverlayBackend(Backend):
 
     @property
     def last_cycles(self) -> tuple[int, ...]:
-        """Cycles of each run of the batch that was waited for last, or of all layers that :meth:`states` has run."""
+        """Cycles of each run of the batch last waited for, or of the layers that :meth:`states` has run so far."""
         return self._resident.last_cycles
 
     @property
@@ -108,12 +108,12 @@ class OverlayBackend(Backend):
 
     def __del__(self) -> None:
         if getattr(self, "_accelerator", None) is not None:
-            with contextlib.suppress(Exception):  # the interpreter may be half gone
+            with contextlib.suppress(Exception):  # the interpreter may be shutting down
                 self.close()
 
 
 class _Started(Pending):
-    """A batch on the device; keeps the backend, whose memory it uses."""
+    """A batch on the device; keeps a reference to the backend, whose memory it uses."""
 
     def __init__(self, backend: OverlayBackend, batch: Batch) -> None:
         self._backend, self._batch = backend, batch

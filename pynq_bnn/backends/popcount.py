@@ -1,7 +1,7 @@
-"""The same integers by XNOR and popcount on packed words, as the accelerator forms them.
+"""The same integers computed by XNOR and popcount on packed words, as in the accelerator.
 
-Slower than :mod:`.cpu` in NumPy and kept as its independent check (``verify`` compares the two layer by
-layer). Courbariaux et al. 2016, section 3: dot = 2·popcount(XNOR) − length, for 8-bit inputs plane by plane.
+In NumPy this is slower than :mod:`.cpu`; it serves as an independent check (``verify`` compares the two layer by
+layer). Courbariaux et al. 2016, section 3: dot = 2·popcount(XNOR) − length, for 8-bit inputs bit plane by bit plane.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..network.layers import LAYER_KINDS, TERM_KINDS, ConvTerm, FcTerm
 from .base import Backend, BackendTime, run_nodes
 
 _BLOCK_WORDS = 1 << 20
-# An image's map, (H, W, C) values, to the inputs of every window and which of them count; see _conv_windows.
+# (part, map of one image as (H, W, C) values) → (inputs of every window, which of them count); see _conv_windows.
 _Windows = Callable[[Part, Array], tuple[Array, Array]]
 _WINDOWS: Handlers[_Windows] = Handlers("windows of the popcount engine", LAYER_KINDS + TERM_KINDS)
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
 
 
 def popcount(words: Array) -> Array:
-    """Ones in each uint64 word, uint8."""
+    """The number of ones in each uint64 word, as uint8."""
     if hasattr(np, "bitwise_count"):  # NumPy 2
         counts: Array = np.bitwise_count(words)
     else:
@@ -36,7 +36,7 @@ def popcount(words: Array) -> Array:
 
 
 class PopcountBackend(Backend):
-    """Layer by layer with bit operations alone; see :class:`~pynq_bnn.backends.base.Backend`."""
+    """Runs a network layer by layer with bit operations; see :class:`~pynq_bnn.backends.base.Backend`."""
 
     name = "popcount"
 
@@ -60,7 +60,7 @@ class PopcountBackend(Backend):
             yield state if isinstance(node.layer, Scores) else np.packbits(state, axis=-1, bitorder="little")
 
     def _step(self, node: LayerNode, maps: list[Array]) -> Array:
-        """(N, H, W, C) values of each map that is read to (N, H, W, out) bits, or to scores."""
+        """From the maps that the node reads, each (N, H, W, C) values, to (N, H', W', out) bits, or to scores."""
         acc = np.zeros((len(maps[0]), *node.sums), np.int32)
         for part, rows, state in zip((node.main, *node.terms), self._rows[node.index], maps):
             sums = _xnor_sums
@@ -72,7 +72,7 @@ class PopcountBackend(Backend):
         if isinstance(layer, Scores):
             return acc.reshape(len(acc), layer.outputs)
         thresholds = layer.thresholds
-        if node.shortcut is not None:  # the bit is the index of its threshold
+        if node.shortcut is not None:  # the shortcut's bit is the index of the threshold
             thresholds = np.take_along_axis(thresholds[:, None, None, None], maps[-1][None].astype(np.int64), axis=0)[0]
         return _or_pool((acc >= thresholds).astype(np.uint8), layer.pool) ^ layer.invert.astype(np.uint8)
 
@@ -85,7 +85,7 @@ def _dense_windows(part: Part, state: Array) -> tuple[Array, Array]:
 
 @_WINDOWS.for_(FpConv, BinConv, ConvTerm)
 def _conv_windows(part: Part, state: Array) -> tuple[Array, Array]:
-    """(H', W', fan-in) inputs of every window and which of them count (all but taps padded with nothing)."""
+    """(H', W', fan-in) inputs of every window, and which of them count (all except taps in zero padding)."""
     layer, (h, w, _) = part.layer, part.sums
     side = (layer.padding, layer.padding)
     fill = 1 if layer.pad_value == "one" else 0
@@ -100,7 +100,7 @@ def _conv_windows(part: Part, state: Array) -> tuple[Array, Array]:
 
 
 def _words(bits: Array) -> Array:
-    """(…, ceil(n/64)) uint64 of (…, n) bits; the rest of the last word is 0."""
+    """(…, n) bits packed into (…, ceil(n/64)) uint64; unused bits of the last word are 0."""
     packed = np.packbits(bits, axis=-1, bitorder="little")
     words = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 64) * 8), np.uint8)
     words[..., :packed.shape[-1]] = packed
@@ -118,7 +118,7 @@ def _matches(inputs: Array, rows: Array, combine: Callable[[Array, Array], Array
 
 
 def _xnor_sums(windows: Array, valid: Array, rows: Array) -> Array:
-    """dot = valid − 2·popcount(XOR over the valid inputs)."""
+    """dot = number of valid inputs − 2·popcount(XOR of the valid inputs with the weights)."""
     shape = windows.shape[:2]
     inputs, mask = (_words(a).reshape(-1, rows.shape[1]) for a in (windows, valid))
     pairs = np.concatenate([inputs, mask], axis=1)
@@ -130,7 +130,7 @@ def _xnor_sums(windows: Array, valid: Array, rows: Array) -> Array:
 
 
 def _plane_sums(windows: Array, valid: Array, rows: Array, signed: bool) -> Array:
-    """Σ ±q from the bit planes of q, the most significant first; the sign bit of int8 counts −1."""
+    """Σ ±q from the bit planes of q, most significant first; the sign bit of an int8 code counts negative."""
     shape = windows.shape[:2]
     acc = np.zeros((shape[0] * shape[1], len(rows)), np.int64)
     for plane in range(7, -1, -1):

@@ -1,4 +1,4 @@
-"""A network layer by layer: its maps, and what each layer costs the accelerator."""
+"""Profiles a network layer by layer: the maps, and what each layer costs on the accelerator."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from .overlay import OverlayBackend
 class LayerProfile:
     """One layer, run by itself on a batch.
 
-    layer, kind : its place and sort; macs : of an image, padding included, without positions that no pool uses.
-    states : what is behind it, as :meth:`Backend.states` gives it.
-    predicted : cycles of the batch, by the scheduler's model.
-    counters : cycles of the batch as the accelerator counted them, or None on a backend that has no clock.
-    utilization : XNORs that count of those the array can do in the cycles counted (or predicted), 0…1.
+    layer, kind : its number and kind of layer.
+    macs : MACs per image, padding included, without positions that no pool window covers.
+    states : its output, as :meth:`Backend.states` yields it.
+    predicted : cycles of the batch by the scheduler's model.
+    counters : cycles of the batch as counted by the accelerator, or None on a backend without counters.
+    utilization : useful XNORs as a share of those the array can do in the counted (else predicted) cycles, 0…1.
     """
 
     layer: int
@@ -39,13 +40,13 @@ def profile_layers(backend: Backend, pixels: Array) -> list[LayerProfile]:
     Parameters
     ----------
     backend : Backend
-        One with counters, such as :func:`~pynq_bnn.backends.auto.best_accelerator` gives; any other is not counted.
+        For counters, one such as :func:`~pynq_bnn.backends.auto.best_accelerator` returns; others have none.
     pixels : (N, H, W, C) uint8
 
     Raises
     ------
     BackendError
-        ``pixels`` do not fit, or the network does not fit the accelerator.
+        ``pixels`` have the wrong shape or type, or the network does not fit the accelerator.
     """
     network, counting = backend.network, backend if isinstance(backend, OverlayBackend) else None
     config = Config() if counting is None else counting.config

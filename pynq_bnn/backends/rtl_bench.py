@@ -1,4 +1,4 @@
-"""How fast a network is on the accelerator, counted in cycles of the simulated core."""
+"""Benchmark of a network on the accelerator, in cycles of the simulated core."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..program.schedule import Program, Schedule, schedule
 from ..program.stages import ceil_div
 from .rtl import RtlBackend, Simulation
 
-# Full groups simulated of a long batch, at least, and as many more as this many cycles hold: the groups in its middle
-# all take the same time, but where one layer ends and the next begins is seen only to some ten cycles.
+# Of a long batch, at least this many full groups are simulated, and more up to this many cycles: all groups in the
+# middle take the same time, but the boundary between two layers is sampled only to within some ten cycles.
 GROUPS, SIMULATED_CYCLES = 3, 100_000
 
 
@@ -21,9 +21,11 @@ GROUPS, SIMULATED_CYCLES = 3, 100_000
 class LayerCycles:
     """One layer's part of a batch.
 
-    cycles : per image, from samples, good to three digits; macs : of an image, padding included, without positions that
-    no pool uses; utilization : XNORs that count (real inputs
-    inside the map, in each bit plane of an 8-bit input) of those the array can do in that time.
+    program, slots : the program that it belongs to, and the images per lane there.
+    macs : MACs per image, padding included, without positions that no pool window covers.
+    cycles : per image, from samples, accurate to three digits.
+    utilization : useful XNORs (real inputs inside the map, in each bit plane of an 8-bit input) as a share of those the
+    array can do in that time.
     """
 
     layer: int
@@ -37,11 +39,12 @@ class LayerCycles:
 
 @dataclass(frozen=True)
 class RtlBench:
-    """Cycles per image of a batch, of one image alone, and where they go.
+    """Cycles per image of a batch, of one image alone, and what they are spent on.
 
-    shares : of all cycles, by what the accelerator does: computing, or waiting for parameters, images or results;
-    "other" are the gaps between layers and tiles. predicted : the scheduler's cycles per image. driver_ms : what the
-    driver takes on this computer for one image, packing and unpacking, besides registers and run.
+    driver_ms : the driver's own time on this computer for one image: packing and unpacking, without registers and run.
+    predicted : the scheduler's cycles per image.
+    shares : shares of all cycles: computing, or waiting for parameters, images or results; "other" are the gaps between
+    layers and tiles.
     """
 
     network: str
@@ -59,13 +62,13 @@ class RtlBench:
 def bench(network: Network, batch: int, simulation: Simulation | None = None) -> RtlBench:
     """Measure a batch and a single image.
 
-    Of a long batch only a few groups are simulated: with T(g) the cycles of g full groups and the rest, a batch of G
-    takes T(n) + (G − n)·(T(n) − T(2)) / (n − 2), where n is 3, or more of a fast network.
+    Of a long batch only a few groups are simulated. With T(g) the cycles of g full groups and the incomplete last one,
+    a batch of G groups takes T(n) + (G − n)·(T(n) − T(2)) / (n − 2), where n is 3, or more for a fast network.
 
     Raises
     ------
     BackendError
-        The network does not fit, or no simulator can be built.
+        The network does not fit, or the simulator cannot be built.
     """
     with RtlBackend(network, simulation) as backend:
         config = backend.config
@@ -92,12 +95,12 @@ def _single(backend: RtlBackend, network: Network) -> tuple[int, float]:
     image = np.zeros((1, *network.input.shape), np.uint8)
     backend.scores(image)
     cycles = sum(counters.cycles for counters in backend.last_counters)
-    backend.scores(image)  # the first call also packed the program and took memory for it
+    backend.scores(image)  # the first call also packed the program and allocated memory for it
     return cycles, 1e3 * backend.last_time.transfer
 
 
 def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tuple[Counters, dict[int, float]]:
-    """Counters, and the cycles of each stage, of the whole batch."""
+    """Counters and cycles of each stage, extrapolated to the whole batch."""
     capacity = plan.config.lanes * plan.programs[number].layout.slots
     groups = ceil_div(batch, capacity) - 1
     rest = batch - groups * capacity
@@ -108,7 +111,7 @@ def _program(backend: RtlBackend, plan: Schedule, number: int, batch: int) -> tu
     short, few = backend.profile(plan, (GROUPS - 1) * capacity + rest, number)
     more = (groups - simulated) / (simulated - GROUPS + 1)
     values = (round(b + more * (b - a)) for a, b in zip(short.values, long.values))
-    # The start of a run, which waits for the first images, is a smaller part of the whole batch than of a few groups.
+    # Extrapolated like the counters: the start of a run, which waits for the first images, counts once.
     seen = {stage: b + more * (b - few.get(stage, 0.0)) for stage, b in many.items()}
     return Counters(*values), seen
 

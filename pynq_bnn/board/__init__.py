@@ -1,1 +1,1 @@
-"""The accelerator on a PYNQ-Z1 or Z2: its handoff file, its settings in the processing system, its driver."""
+"""The accelerator on a PYNQ-Z1 or Z2: its handoff file, the processing system's settings for it, its driver."""

@@ -1,10 +1,10 @@
 """The accelerator of one device: its registers, and who may use them when.
 
 All networks of a process share one :class:`Accelerator` per device and take turns, run by run: ``start`` waits for the
-run under way, leaves its outcome in its handle, and starts the next. Another process is refused while one holds the
-board. Whatever ends a run early (an error, a time-out, Ctrl-C, a handle that nobody keeps, the end of the
-process), the accelerator is reset before anything else happens: nothing writes into memory that is about to be freed,
-and the next run starts clean.
+current run, stores its outcome in its handle, and starts the next. While one process holds the board, others are
+refused. Whatever ends a run early (an error, a timeout, Ctrl-C, a discarded handle, the exit of the process), the
+accelerator is reset before anything else happens: nothing writes into memory that is about to be freed, and the next
+run starts from a clean state.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from .turn import Turn
 
 log = logging.getLogger(__name__)
 
-# A run times out after this many times its predicted time and the clock's patience.
+# timeout = 8 × predicted time + the clock's patience
 _PATIENCE = 8
 _CLOCK_TOLERANCE = 1.005
-# Seconds for the thread whose run was stopped because the process ends.
+# At process exit: seconds to wait for the thread whose run was stopped.
 _LAST_WAIT = 1.0
 _REPLACED = "the overlay was replaced while in use; close this Classifier and make a new one"
 _STOPPED = "the run was interrupted; start the batch again"
-_ENDING = "the run was stopped, for this process ends; begin no batch in what is called then"
+_ENDING = "the run was stopped because this process is exiting; start no batch in exit handlers"
 
 _shared: WeakKeyDictionary[Any, Accelerator] = WeakKeyDictionary()
-_shared_lock = threading.RLock()  # a forgotten backend may be collected, and release, within acquire
+_shared_lock = threading.RLock()  # reentrant: garbage collection within acquire may release another backend
 
 
 def _leave_to_parent() -> None:
-    """In a child process: the accelerators are the parent's, and one of its threads may hold the lock."""
+    """After a fork, in the child: the accelerators stay with the parent, one of whose threads may hold the lock."""
     global _shared, _shared_lock
     _parents.append(_shared)
     _shared, _shared_lock = WeakKeyDictionary(), threading.RLock()
@@ -67,20 +67,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def acquire(user: object, bitstream: str | Path | None = None, overlay: Any = None, device: Any = None) -> Accelerator:
-    """The accelerator of a device, loaded now or shared with those who have it already.
+    """The accelerator of a device, loaded now or shared with its current users.
 
-    Each call is to be followed by one of :meth:`Accelerator.release`.
+    Each call must be followed by one of :meth:`Accelerator.release`.
 
     Parameters
     ----------
     user : object
-        Who wants it; one that is gone without releasing is forgotten.
+        Who wants it, held by a weak reference; a user that is collected counts as released.
     bitstream : path, optional
-        A .bit file with its .hwh beside it; the package's own where none is given.
+        A .bit file with its .hwh beside it; default: the one that comes with the package.
     overlay : pynq.Overlay, optional
-        One that is loaded already, instead of a bitstream.
+        An overlay that is already loaded, instead of a bitstream.
     device : pynq.Device, optional
-        pynq's active device where none is given.
+        Default: pynq's active device.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _same_file(bitstream: str | Path | None, overlay: Any) -> bool:
 
 
 def _no_run() -> None:
-    """There was no run yet."""
+    """Stands for the reference to the last run before there is one."""
 
 
 class Accelerator:
@@ -123,19 +123,20 @@ class Accelerator:
     Attributes
     ----------
     config : Config
-        As its registers tell.
+        As its registers report.
     mhz : float
         Its clock.
     users : WeakSet
-        Who has acquired it and not yet released.
+        Who has acquired it and not yet released it.
     """
 
     def __init__(self, device: Any, path: Path | None, overlay: Any) -> None:
         self.device, self.clock = device, device_clock(device)
         self.users: WeakSet[Any] = WeakSet()
-        self._turn = Turn("the accelerator is in the middle of another call in this thread, which a signal handler or "
-                          "a finalizer has interrupted; let it finish, then start the next batch")
-        # The run started last; whose it is, until it has ended or was reset; whether nobody has tried to reset it yet.
+        self._turn = Turn("another call to the accelerator is active in this thread, which a signal handler or a "
+                          "finalizer has interrupted; let it finish, then start the next batch")
+        # The last run (weak reference) and its number; whether a reset is still due; the user whose memory the
+        # accelerator may write, until the run has ended or was reset.
         self._run: Callable[[], Run | None] = _no_run
         self._number, self._reset_due = 0, False
         self._user: object = None
@@ -166,10 +167,10 @@ class Accelerator:
         self._check_build()
         ensure_64_bit(self.device)
         if self.registers.read(OFFSETS["STATUS"]) & BUSY and not come_to_rest(self.registers, self.clock):
-            raise BackendError("the accelerator is busy with another program's run and does not come to rest; load the "
+            raise BackendError("the accelerator is busy with another program's run and does not become idle; load the "
                                "overlay again: overlay.download()")
         self._mark = download_mark(self.device)
-        if self.device.has_capability("MEMORY_MAPPED"):  # it outlives this process
+        if self.device.has_capability("MEMORY_MAPPED"):  # real hardware: a run outlives this process
             self._process_lock.note(self._address)
             stop_at_end(self)
 
@@ -182,7 +183,7 @@ class Accelerator:
         self._check_clock(self._fabric.setting())
 
     def _check_clock(self, setting: int) -> None:
-        """Take the clock of ``setting`` for the runs from now on, unless it is beyond what the design is made for."""
+        """Use the clock of ``setting`` from now on; raise BackendError if it is faster than the design allows."""
         mhz, limit = self._fabric.mhz(setting), overlay_handoff(self.overlay).mhz
         if mhz > limit * _CLOCK_TOLERANCE:
             raise BackendError(f"FCLK0 is set to {mhz:g} MHz, the design is made for {limit:g} MHz; "
@@ -190,7 +191,7 @@ class Accelerator:
         self.mhz, self._setting = mhz, setting
 
     def _check_unchanged(self) -> None:
-        """Two register reads: another program may have set the clock, or loaded another overlay past pynq."""
+        """Another program may have changed the clock, or loaded another overlay without pynq; costs two reads."""
         setting, array, config = self._fabric.setting(), self.registers.read(OFFSETS["ARRAY"]), self.config
         if array != array_word(config):
             self._gone = True
@@ -204,12 +205,12 @@ class Accelerator:
 
     @property
     def loaded(self) -> bool:
-        """Whether the overlay is still the one that was loaded, as far as this process and pynq's files tell."""
+        """Whether the overlay is still loaded, according to this process and to pynq's state files."""
         return not self._gone and bool(self.overlay.is_loaded()) and self._mark == download_mark(self.device)
 
     @property
     def foreign(self) -> bool:
-        """Whether it belongs to the parent of this process, which alone may use it and free its memory."""
+        """Whether it was opened before a fork: only the parent process may use it and free its memory."""
         return os.getpid() != self._pid
 
     def require_own(self) -> None:
@@ -219,7 +220,7 @@ class Accelerator:
                                "after the other is closed")
 
     def release(self, user: object) -> None:
-        """Undo :func:`acquire`; behind the last user the device is free for others."""
+        """Undo :func:`acquire`; after the last user's release the device is free for others."""
         if self.foreign:
             return
         with _shared_lock:
@@ -230,22 +231,22 @@ class Accelerator:
                     del _shared[self.device]
 
     def give_up(self) -> None:
-        """Let other processes have the board."""
+        """Release the board for other processes."""
         forget(self)
         self._process_lock.release(clean=self._user is None)
 
     def stop(self) -> None:
-        """End the run that is under way and begin no other: this process ends, perhaps in the middle of a call."""
+        """Stop the current run and start no other: this process is exiting, perhaps in the middle of a call."""
         if self.foreign:
             return
         self._ending = True
         rests = self._comes_to_rest()
         if not self._turn.mine:
-            # Another thread's run has ended by that; but it may just be writing the registers that start one.
+            # That has ended another thread's run, unless the thread was just writing the registers that start it.
             with self._turn.try_to_take(_LAST_WAIT):
                 rests = self._comes_to_rest()
         if not rests:
-            return  # the note for the next process stays
+            return  # keep the note in the lock file: the next process will stop the run
         if self.loaded:
             self._user = None
         self.give_up()
@@ -255,35 +256,35 @@ class Accelerator:
 
     def start(self, program: tuple[int, int], images: tuple[int, int], results: tuple[int, int], cycles: float,
               user: object, *, timeout: float | None = None, counters: bool = False) -> Run:
-        """Start a run of a program, after the end of the one that is under way, whosever it is.
+        """Start a run of a program, once the current run (of any user) has ended.
 
-        A run takes 9 register accesses (13 with ``counters``) and one for each look at STATUS: one when the prediction
-        holds, three more until it has taken 1.9 times as long; besides, one of the clock's setting.
+        A run costs 9 register accesses (13 with ``counters``), one read of the clock's setting, and the polls of
+        STATUS: one if the prediction holds, up to three more if it takes 1.9 times as long.
 
         Parameters
         ----------
         program, results : (address, 64-bit words)
         images : (address, count)
         cycles : float
-            Predicted.
+            Predicted duration.
         user : object
-            Whose memory it is, for :meth:`may_write`.
+            Owner of the memory, for :meth:`may_write`.
         timeout : float, optional
-            Seconds from here on; a generous multiple of the prediction where none is given.
+            Seconds from the start; default: 8 × prediction + the clock's patience.
         counters : bool
             Read all five counters.
 
         Returns
         -------
         Run
-            To wait for. Nothing is locked until then: whoever starts the next run waits for this one first.
+            A handle to wait for. It holds no lock: whoever starts the next run waits for this one first.
 
         Raises
         ------
         BackendError
-            The overlay was replaced, its clock is set too high, or it is the parent's of this process.
+            The overlay was replaced, its clock is set too high, or it belongs to the parent process.
         """
-        self.require_own()  # a thread of the parent may have had the turn
+        self.require_own()  # before the lock, which a thread of the parent may have held at the fork
         with self._turn.take():
             before = self._run()
             if before is not None and not before.ended:
@@ -303,7 +304,7 @@ class Accelerator:
             return run
 
     def finish(self, run: Run) -> None:
-        """Wait for the end of ``run``, which notes its outcome. An exception of others, such as Ctrl-C, gives it up."""
+        """Wait until ``run`` has ended and store its outcome in it; Ctrl-C and other exceptions give the run up."""
         self.require_own()
         with self._turn.take():
             if run.ended:
@@ -315,7 +316,7 @@ class Accelerator:
                 raise
 
     def give_up_run(self, run: Run, why: str) -> None:
-        """Reset the accelerator, unless ``run`` has ended; ``why`` is for those who wait for it."""
+        """Reset the accelerator unless ``run`` has ended; those who wait for the run get ``why`` as their error."""
         if self.foreign:
             return
         with self._turn.take():
@@ -323,9 +324,9 @@ class Accelerator:
                 self._give_up_run(run, why)
 
     def forget_run(self, run: Run) -> None:
-        """Reset the accelerator, now or before the next run: nobody can wait for ``run`` any more.
+        """Reset the accelerator, now or before the next run: the last reference to ``run`` is gone.
 
-        The garbage collector calls this at any moment, in any thread; so it waits for no other.
+        The garbage collector may call this at any moment in any thread, so it must not wait for a lock.
         """
         if self.foreign or self._ending or run.number != self._number:
             return
@@ -335,7 +336,7 @@ class Accelerator:
                 self._user, self._reset_due = None, False
 
     def settle(self, user: object) -> None:
-        """See to it that no run of ``user`` goes on, not even one whose start was interrupted or that was forgotten."""
+        """Make sure that no run of ``user`` is active, not even one whose start was interrupted or handle discarded."""
         if self._user is not user or self.foreign or self._turn.mine:
             return
         with self._turn.take():
@@ -346,7 +347,7 @@ class Accelerator:
                 self._try_to_recover()
 
     def _finish(self, run: Run) -> None:
-        """Wait for the run that is under way. What is wrong with it is for those who wait for it, not raised here."""
+        """Wait for the current run. A failure is stored in the run for those who wait for it, not raised here."""
         try:
             if self._ending:
                 raise BackendError(_ENDING)
@@ -365,21 +366,21 @@ class Accelerator:
             run.succeed(result)
 
     def _give_up_run(self, run: Run, why: str) -> None:
-        self._reset_due = True  # still, when Ctrl-C interrupts this
+        self._reset_due = True  # stays set if Ctrl-C interrupts what follows
         run.fail(why)
         self._try_to_recover()
 
     def _try_to_recover(self) -> None:
-        if self._ending or not self.loaded:  # stop() sees to it; it is no longer ours to reset
+        if self._ending or not self.loaded:  # stop() resets it; another overlay is not ours to reset
             return
         try:
             self._recover()
-        except BackendError as error:  # what ended the run says more; the next run tries again
+        except BackendError as error:  # the reason why the run ended matters more; the next run tries again
             self._reset_due = False
             log.warning("%s", error)
 
     def _make_ready(self) -> None:
-        """Check that the accelerator can be used, and reset it where the last run ended without that."""
+        """Check that the accelerator can be used, and reset it if that is still due after the last run."""
         if not self.loaded:
             raise BackendError(_REPLACED)
         if self._ending:
@@ -389,11 +390,11 @@ class Accelerator:
         self._check_unchanged()
 
     def _recover(self) -> None:
-        """Bring the accelerator to rest: by its own reset, else by loading the overlay again."""
+        """Make the accelerator idle: by its own reset, else by loading the overlay again."""
         if not come_to_rest(self.registers, self.clock):
             if not self._owns:
-                raise BackendError("the accelerator does not come to rest; load the overlay again: overlay.download()")
-            log.warning("the accelerator does not come to rest, loading %s again", self.overlay.bitfile_name)
+                raise BackendError("the accelerator does not become idle; load the overlay again: overlay.download()")
+            log.warning("the accelerator does not become idle, loading %s again", self.overlay.bitfile_name)
             from .pynq_globals import active
             try:
                 with active(self.device):
@@ -401,7 +402,7 @@ class Accelerator:
                 self._mark = download_mark(self.device)
                 self._check_build()
                 self._process_lock.note(self._address)
-            except Exception as error:  # pynq's own
-                raise BackendError(f"the accelerator does not come to rest and the overlay cannot be loaded again: "
+            except Exception as error:  # whatever pynq raises
+                raise BackendError(f"the accelerator does not become idle and the overlay cannot be loaded again: "
                                    f"{first_line(error)}; restart the board") from None
         self._user, self._reset_due = None, False

@@ -12,7 +12,7 @@ _NARROW = 1
 
 
 def ensure_64_bit(device: Any) -> None:
-    """Make both directions of S_AXI_HP0 64 bits wide, as they are after a reset.
+    """Make both directions of S_AXI_HP0 64 bits wide, their width after a reset.
 
     Parameters
     ----------

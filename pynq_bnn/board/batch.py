@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """A program in memory, with its predicted cycles by number of images."""
+    """A program in memory, with its predicted cycles for each number of images."""
 
     program: Program
     words: Buffer
@@ -35,7 +35,8 @@ class Room:
     """Programs and buffers for batches of up to ``capacity`` images.
 
     ``images`` gets a second buffer when it is needed: one is packed while the other is computed. ``pack`` writes images
-    to (N, words) uint64, ``unpack`` reads results from such. A room that is not ``kept`` is freed after its batch.
+    to an (N, words) uint64 array, ``unpack`` reads results from one. A room that is not ``kept`` is freed after its
+    batch.
     """
 
     capacity: int
@@ -54,19 +55,19 @@ class Room:
 class Batch:
     """A batch that was started by :meth:`ResidentNetwork.start`.
 
-    It goes in parts where memory is limited, and through several programs where the network is cut: one run after the
-    other, of which the next is started by whoever waits for the batch.
+    It is split into parts where memory is limited, and passes through several programs where the network is cut. Each
+    of these is a run; whoever waits for the batch starts the next one.
 
     Attributes
     ----------
     done : bool
-        Whether all is computed, or cannot be.
+        Whether the batch has finished or failed.
     cycles : tuple of int
-        Of each run.
+        Cycles of each run.
     counters : tuple of Counters
-        Of each run, with ``RunOptions(counters=True)``.
+        Counters of each run, with ``RunOptions(counters=True)``.
     seconds, compute : float
-        Spent on this batch, and the part of it in which the processor waited for the accelerator.
+        Time spent on this batch, and the part of it in which the processor waited for the accelerator.
     """
 
     def __init__(self, network: ResidentNetwork) -> None:
@@ -74,22 +75,23 @@ class Batch:
         self.cycles: tuple[int, ...] = ()
         self.counters: tuple[Counters, ...] = ()
         self.seconds = self.compute = 0.0
-        self.room: Room  # where it is packed
+        self.room: Room  # set by prepare()
         self._network = network
-        self._rest: list[Array] = []  # parts that are not packed yet, the next one last
-        self._ready = self._running = (0, 0)  # image buffer and images of the part that is packed; that is computed
-        self._place = 0  # of the program that runs
+        self._rest: list[Array] = []  # parts that are not packed yet, in reverse order
+        # (image buffer, number of images) of the part that is packed, and of the one that is being computed.
+        self._ready = self._running = (0, 0)
+        self._place = 0  # index of the running program
         self._run: Run | None = None
         self._results: list[Array] = []
         self._failure: str | None = None
 
     def wait(self) -> Array:
-        """The results of all images: (N, K) int32 scores, or (N, words) uint64 of a map; may be called again.
+        """The results of all images: (N, K) int32 scores, or (N, words) uint64 map words; may be called again.
 
         Raises
         ------
         BackendError
-            A run failed or did not end in time, or the batch was given up.
+            A run failed or timed out, or the batch was cancelled.
         """
         if not self.done:
             with self._network.turn():
@@ -102,25 +104,25 @@ class Batch:
         return self._results[0]
 
     def step(self) -> None:
-        """Wait for the run under way, and start the one after it."""
+        """Wait for the current run, and start the next."""
         with self._network.turn():
             if not self.done:
                 self._advance()
 
     def cancel(self) -> None:
-        """Give up what is not done yet; :meth:`wait` then raises BackendError. Memory is kept for the next batch."""
+        """Give up the rest of the batch; :meth:`wait` then raises BackendError. Memory is kept for the next batch."""
         network = self._network
         if self.done or network.accelerator.foreign:
             return
         with network.turn():
             if not self.done:
                 self._give_up("the batch was cancelled; start it again")
-                if network.accelerator.may_write(network):  # it does not come to rest
+                if network.accelerator.may_write(network):  # it could not be reset
                     network.free()
                 else:
                     network.release(self.room)
 
-    # For the network, whose turn the caller has.
+    # The following are called by the network, which holds its lock.
 
     @property
     def failed(self) -> bool:
@@ -144,7 +146,7 @@ class Batch:
             self._start_part()
 
     def pack_all(self) -> None:
-        """Wait until the last part is packed and under way."""
+        """Advance until the last part is packed and running."""
         while self._rest or self._ready[1]:
             self._advance()
 
@@ -154,16 +156,16 @@ class Batch:
             self._advance()
 
     def _give_up(self, why: str) -> None:
-        """Reset the accelerator if it is at work on this batch."""
+        """Mark the batch as failed, and reset the accelerator if it is running this batch."""
         self._failure, self.done = why, True
         run, self._run = self._run, None
         if run is not None:
-            with contextlib.suppress(BackendError):  # then the accelerator keeps the memory
+            with contextlib.suppress(BackendError):  # not reset: free() then keeps the memory reserved
                 run.cancel()
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
-        """Count the seconds of what is done for this batch."""
+        """Add the time spent within a ``with`` statement to ``seconds``."""
         began = time.perf_counter()
         try:
             yield
@@ -172,7 +174,7 @@ class Batch:
 
     @contextlib.contextmanager
     def _or_end(self) -> Iterator[None]:
-        """Whatever goes wrong, nothing goes on, and all memory of the network is freed."""
+        """On any exception, stop the run and free all memory of the network."""
         try:
             yield
         except BaseException as error:

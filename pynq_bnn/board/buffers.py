@@ -1,4 +1,4 @@
-"""Contiguous memory that processor and accelerator share, freed when its owner says so."""
+"""Contiguous memory shared by processor and accelerator, freed explicitly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Buffer:
-    """64-bit words at one address.
+    """A block of 64-bit words in contiguous memory.
 
     Parameters
     ----------
@@ -32,18 +32,18 @@ class Buffer:
     def __init__(self, memory: Any) -> None:
         self.memory = memory
         self.address = int(memory.device_address)
-        self.words: Array = memory.view(Array)  # slices of pynq's own class cost ten times as much
+        self.words: Array = memory.view(Array)  # slicing pynq's own class is ten times slower
 
     def rows(self, count: int, words: int) -> Array:
         """The first ``count`` rows of ``words``, (count, words) uint64."""
         return self.words[:count * words].reshape(count, words)
 
     def flush(self, words: int) -> None:
-        """What the processor has written to the first ``words`` is seen by the accelerator."""
+        """Make what the processor has written to the first ``words`` visible to the accelerator."""
         self.memory[:words].flush()
 
     def invalidate(self, words: int) -> None:
-        """What the accelerator has written to the first ``words`` is seen by the processor."""
+        """Make what the accelerator has written to the first ``words`` visible to the processor."""
         self.memory[:words].invalidate()
 
 
@@ -54,8 +54,8 @@ class Buffers:
     ----------
     device : pynq.Device
     cacheable : bool
-        Whether the processor's cache may hold them. Packing and reading are faster then; each buffer goes one way only,
-        so that flushing or invalidating all of it (as pynq 3.1 does) loses nothing.
+        Whether the processor's cache may hold them, which makes packing and reading faster. Each buffer is used in one
+        direction only, so that flushing or invalidating all of it (as pynq 3.1 does) loses nothing.
     """
 
     def __init__(self, device: Any, cacheable: bool) -> None:
@@ -64,16 +64,16 @@ class Buffers:
 
     @property
     def bytes(self) -> int:
-        """In use."""
+        """Bytes in use."""
         return sum(buffer.words.nbytes for buffer in self._held)
 
     def allocate(self, words: int) -> Buffer:
-        """A buffer of ``words``, none of which the processor's cache holds unwritten.
+        """A buffer of ``words``, with no dirty lines left in the processor's cache.
 
         Raises
         ------
         BackendError
-            No memory is left.
+            Not enough contiguous memory is left.
         """
         from pynq import allocate
 
@@ -90,7 +90,7 @@ class Buffers:
         return buffer
 
     def free(self, buffers: Sequence[Buffer]) -> None:
-        """Give these back."""
+        """Free these buffers."""
         for buffer in buffers:
             if buffer in self._held:
                 self._held.remove(buffer)
@@ -98,7 +98,7 @@ class Buffers:
                 memory.freebuffer()
 
     def close(self) -> None:
-        """Give all back; may be called twice."""
+        """Free all buffers; may be called twice."""
         self.free(list(self._held))
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Time as the driver waits in it, and the clock of the programmable logic."""
+"""The time source of the driver's waits, and the clock of the programmable logic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .facts import PYNQ_Z
 
 
 class Clock(Protocol):
-    """Seconds, and sleeping. ``patience`` is what a run may take beyond a multiple of its predicted time."""
+    """A time source in seconds. ``patience`` is the constant part of a timeout, beyond a multiple of the prediction."""
 
     patience: float
 
@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The time of the computer; a run may be delayed by all that goes on beside it."""
+    """The computer's time; other processes may delay a run."""
 
     patience = 1.0
     now = staticmethod(time.monotonic)
@@ -27,15 +27,15 @@ class WallClock:
 
 
 def device_clock(device: Any) -> Clock:
-    """The clock that the device brings (a simulated one has its own), else that of the computer."""
+    """The device's own clock if it has one (a simulated device does), else that of the computer."""
     clock: Clock = getattr(device, "driver_clock", None) or WallClock()
     return clock
 
 
 class FabricClock:
-    """FCLK0, as the processing system is set.
+    """FCLK0, as set in the processing system.
 
-    pynq's ``Clocks`` would tell the same, but of the device for which it was first asked.
+    pynq's ``Clocks`` reports the same, but always for the device it was first used with.
     """
 
     def __init__(self, device: Any) -> None:
@@ -44,11 +44,11 @@ class FabricClock:
         self._registers = MMIO(PYNQ_Z.slcr_base, PYNQ_Z.slcr_size, device=device)
 
     def setting(self) -> int:
-        """The register of source and divisors; one read."""
+        """The register with clock source and divisors; one read."""
         register: int = self._registers.read(PYNQ_Z.fclk0)
         return register
 
     def mhz(self, setting: int) -> float:
-        """The clock by ``setting``."""
+        """The frequency that ``setting`` selects."""
         multiplier: int = self._registers.read(PYNQ_Z.plls[setting >> 4 & 3]) >> 12 & 0x7F
         return PYNQ_Z.oscillator_mhz * multiplier / max(1, (setting >> 8 & 0x3F) * (setting >> 20 & 0x3F))

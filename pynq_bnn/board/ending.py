@@ -1,8 +1,8 @@
-"""The accelerator comes to rest before its memory is freed: when a process ends, and when one did not get that far.
+"""The accelerator is stopped before its memory is freed: at the end of a process, or by the next process.
 
-A run goes on when the process that started it is gone, and writes its results to memory that is somebody else's by
-then. So at exit, and at a signal that would end the process, every run is stopped and waited for. A process that is
-killed outright cannot do that; the next one that opens the device does it for it, before anything else.
+A run continues when the process that started it is gone, and would write its results to memory that belongs to another
+process by then. So at exit, and at a signal that would end the process, every run is stopped and waited for. A process
+that is killed with SIGKILL cannot do that; the next process that opens the device does it first of all.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .process_lock import ProcessLock
 
 log = logging.getLogger(__name__)
 
-# Beyond Ctrl-C, which is an exception: kill, shutdown or systemd; the end of a session over ssh.
+# SIGTERM: kill, shutdown, systemd. SIGHUP: the end of an ssh session. Ctrl-C raises an exception and needs no handler.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _SHORTEST_WAIT, _LONGEST_WAIT = 20e-6, 10e-3
 
 
 class Stoppable(Protocol):
-    """What is to be stopped; :meth:`stop` may be called at any moment, and from a signal handler."""
+    """An object to stop at the end of the process; :meth:`stop` may be called at any time, also by a signal handler."""
 
     def stop(self) -> None: ...
 
@@ -41,7 +41,7 @@ _watched: WeakSet[Stoppable] = WeakSet()
 
 
 def come_to_rest(registers: Registers, clock: Clock) -> bool:
-    """Reset the accelerator; whether it has come to rest within the clock's patience."""
+    """Reset the accelerator; returns whether it became idle within the clock's patience."""
     step = _SHORTEST_WAIT
     try:
         began = clock.now()
@@ -58,9 +58,9 @@ def come_to_rest(registers: Registers, clock: Clock) -> bool:
 
 
 def stop_predecessor(device: Any, clock: Clock, lock: ProcessLock) -> None:
-    """Stop the run of a process that was killed, if its overlay is still the one that is loaded.
+    """Stop the run of a process that was killed, if its overlay is still loaded.
 
-    No other overlay is touched: where nothing answers at an address, the processor hangs.
+    No other overlay is accessed: reading an address at which nothing answers hangs the processor.
     """
     address = lock.left_running
     if address is None:
@@ -70,18 +70,18 @@ def stop_predecessor(device: Any, clock: Clock, lock: ProcessLock) -> None:
     try:
         registers = MMIO(address, ADDRESS_SIZE, device=device)
         rests = registers.read(OFFSETS["ID"]) != IDENTITY or come_to_rest(registers, clock)
-    except Exception as error:  # pynq's own
+    except Exception as error:  # whatever pynq raises
         log.warning("%s", first_line(error))
         rests = False
     if not rests:
-        log.warning("the accelerator, left running by a process that was killed, does not come to rest; the overlay is "
-                    "loaded over it")
+        log.warning("the accelerator, left running by a process that was killed, does not become idle; loading the "
+                    "overlay again")
 
 
 def stop_at_end(stoppable: Stoppable) -> None:
-    """Call ``stoppable.stop()`` when this process exits, or a signal ends it that it does not handle itself.
+    """Call ``stoppable.stop()`` when this process exits, or is ended by a signal for which it has no handler.
 
-    Signals can be watched from the main thread alone; in another one, only the exit is.
+    Signal handlers can only be set in the main thread; called from another thread, this covers the exit alone.
     """
     for number in _SIGNALS:
         with contextlib.suppress(ValueError):  # not in the main thread
@@ -104,12 +104,12 @@ def _stop_all() -> None:
     for stoppable in list(_watched):
         try:
             stoppable.stop()
-        except Exception as error:  # the others are to be stopped too
+        except Exception as error:  # stop the others all the same
             log.warning("%s", first_line(error))
 
 
 def _ended_by(number: int, _frame: FrameType | None) -> None:
-    """End as the signal would have ended the process, with all accelerators at rest."""
+    """Stop all accelerators, then let the signal end the process as it would have done."""
     _stop_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""What PYNQ-Z1 and PYNQ-Z2 are, in one place: chip, clocks, memory and the registers of the processing system.
+"""Constants of PYNQ-Z1 and PYNQ-Z2: chip, clocks, memory and registers of the processing system.
 
 Source: the boards' reference manuals and the Zynq-7000 technical reference manual (UG585).
 """
@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Board:
-    """A board, or two that are alike for this package.
+    """A board, or several that are the same for this package.
 
     Attributes
     ----------
     family, chip, package, speed : str
-        Of the device, as a handoff file and a bitstream name it.
+        Names of the device, as in a handoff file and a bitstream.
     oscillator_mhz, io_pll_mhz : float
-        Of the processing system; pynq and the boot loader derive FCLK0 from the I/O PLL.
+        Clocks of the processing system; pynq and the boot loader derive FCLK0 from the I/O PLL.
     memory_bytes : int
-        DDR memory.
+        Size of the DDR memory.
     base_address, address_size : int
-        Where the accelerator's registers lie in the processor's memory.
+        The accelerator's registers in the processor's address space.
     slcr_base, slcr_size, plls, fclk0 : int
         System-level control registers: offsets of the PLLs by the source field of a clock (I/O, I/O, ARM, DDR), and
-        of FCLK0's source and divisors.
+        of the register with FCLK0's source and divisors.
     afi_base, afi_size, afi_controls : int
-        Registers of port S_AXI_HP0: offsets of the two channels' control.
+        Registers of port S_AXI_HP0: offsets of the control registers of its two channels.
     """
 
     family: str = "zynq"

@@ -1,7 +1,7 @@
-"""The handoff file beside a bitstream: what pynq needs to know of the design, and what this package checks.
+"""The handoff file (.hwh) beside a bitstream: what pynq needs to know about the design, and what this package checks.
 
-It is written from the tables that the hardware comes from, not by a vendor's tool. It names one clock (FCLK0), one
-AXI-Lite slave on M_AXI_GP0 and one master on S_AXI_HP0.
+It is written from the tables that the hardware is generated from, not by a vendor's tool. It declares one clock
+(FCLK0), one AXI-Lite slave on M_AXI_GP0 and one master on S_AXI_HP0.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _AXI = "xilinx.com:interface:aximm:1.0"
 
 @dataclass(frozen=True)
 class Handoff:
-    """What a handoff file says of the accelerator.
+    """What a handoff file says about the accelerator.
 
     Parameters
     ----------
     config : Config
     version : int
-        Of registers and stream, :data:`~pynq_bnn.program.fields.VERSION`.
+        Of registers and stream, see :data:`~pynq_bnn.program.fields.VERSION`.
     mhz : float
-        The clock for which the design closed timing.
+        The clock at which the design meets timing.
     bitstream : str
-        Hash of the bitstream it belongs to; empty when it names none.
+        Hash of the bitstream it belongs to; empty if not given.
     """
 
     config: Config
@@ -49,12 +49,12 @@ class Handoff:
 
 
 def clock_divisors(mhz: float) -> tuple[int, int]:
-    """The two divisors that make ``mhz`` of the I/O PLL.
+    """The two divisors that derive ``mhz`` from the I/O PLL.
 
     Raises
     ------
     BackendError
-        When no pair comes within 0.1 %.
+        No pair comes within 0.1 %.
     """
     pairs = [(a, b) for b in range(1, _MAX_DIVISOR + 1) for a in range(b, _MAX_DIVISOR + 1)]
     best = min(pairs, key=lambda pair: (abs(PLL_MHZ / (pair[0] * pair[1]) - mhz), pair[1]))
@@ -64,7 +64,7 @@ def clock_divisors(mhz: float) -> tuple[int, int]:
 
 
 def bitstream_hash(data: bytes) -> str:
-    """What the handoff file holds of its bitstream."""
+    """The hash that the handoff file holds of its bitstream."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 
@@ -78,7 +78,7 @@ def hwh_text(config: Config, mhz: float, bitstream: bytes = b"") -> str:
     mhz : float
         Its clock, FCLK0.
     bitstream : bytes, optional
-        The content of the .bit file, whose hash is written down.
+        The content of the .bit file, whose hash is included.
     """
     root = Element("EDKSYSTEM", {"EDWVERSION": "1.2", "TIMESTAMP": "", "VIVADOVERSION": ""})
     SubElement(root, "SYSTEMINFO", {"ARCH": PYNQ_Z.family, "DEVICE": PYNQ_Z.chip, "NAME": "pynq_bnn",
@@ -128,7 +128,7 @@ def _register(parent: Element, register: Register) -> None:
     _properties(element, {"DESCRIPTION": register.doc, "ADDRESS_OFFSET": f"{register.offset:#x}", "SIZE": "32",
                           "ACCESS": mode, "IS_ENABLED": "true", "RESET_VALUE": "0x0"})
     fields = SubElement(element, "FIELDS")
-    # pynq shows a register without fields as a number only when it has one that is as wide as itself.
+    # pynq's register map shows a register without fields as a number only if it has one field of its full width.
     for name, low, width in register.bits or ((register.name, 0, 32),):
         field = SubElement(fields, "FIELD", {"NAME": name})
         _properties(field, {"DESCRIPTION": name, "ADDRESS_OFFSET": f"{register.offset:#x}", "ACCESS": mode,
@@ -167,12 +167,12 @@ def _processing_system(modules: Element, mhz: float) -> None:
 
 
 def read_hwh(path: Path) -> Handoff:
-    """What the handoff file ``path`` says of the accelerator.
+    """What the handoff file ``path`` says about the accelerator.
 
     Raises
     ------
     BackendError
-        It is missing, no handoff file, or of another design.
+        It is missing, not a handoff file, or of another design.
     """
     try:
         root = ElementTree.fromstring(path.read_bytes())
@@ -187,12 +187,12 @@ def read_hwh(path: Path) -> Handoff:
 
 
 def parse_parameters(values: Mapping[str, str], origin: object) -> Handoff:
-    """The accelerator's parameters in a handoff file; ``origin`` names it in errors.
+    """The accelerator's parameters in a handoff file, which ``origin`` names in error messages.
 
     Raises
     ------
     BackendError
-        When one is missing or out of range.
+        A parameter is missing or out of range.
     """
     try:
         config = Config(**{name.lower(): int(values[name]) for name in Config().parameters})

@@ -10,7 +10,7 @@ from .hwh import VLNV
 class BnnIp(DefaultIP):
     """32-bit registers by byte offset; ``register_map`` shows them by name.
 
-    pynq makes it for ``overlay.bnn``. Networks are run by :class:`~pynq_bnn.backends.overlay.OverlayBackend`.
+    pynq creates it as ``overlay.bnn``. To run networks, use :class:`~pynq_bnn.backends.overlay.OverlayBackend`.
     """
 
     bindto = [VLNV]
@@ -22,4 +22,4 @@ class BnnIp(DefaultIP):
 
     def write(self, offset: int, value: int) -> None:
         """Write ``value`` (uint32) to the register at byte ``offset``."""
-        self.mmio.write(offset, int(value))  # pynq takes no NumPy integer
+        self.mmio.write(offset, int(value))  # pynq does not accept NumPy integers

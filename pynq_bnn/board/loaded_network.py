@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _COSTS_KEPT = 256
 _CLOSED = "this backend is closed; make a new one"
-# Memory that an accelerator beyond control may still write to; kept until the process ends.
+# Memory that an accelerator which could not be reset may still write to; kept until the process ends.
 _abandoned: list[Buffers] = []
 
 
@@ -41,13 +41,13 @@ class RunOptions:
     cacheable : bool
         Whether buffers go through the processor's cache.
     timeout : float, optional
-        Seconds that a run may take; eight times what is predicted, and a second, where none is given.
+        Seconds that a run may take; default: 8 × prediction + 1 s (:attr:`Clock.patience`).
     memory_limit : int
-        Bytes for images, maps and results; larger batches go in chunks.
+        Bytes for images, maps and results; larger batches are split into parts.
     slots, cuts : optional
-        Of :func:`~pynq_bnn.program.schedule.schedule`.
+        Parameters of :func:`~pynq_bnn.program.schedule.schedule`.
     counters : bool
-        Read all counters of each run, not its cycles alone: four more register accesses.
+        Read all counters of each run, not only its cycles: four more register accesses.
     """
 
     cacheable: bool = True
@@ -59,7 +59,7 @@ class RunOptions:
 
 
 def _no_batch() -> None:
-    """There was no batch yet."""
+    """Stands for the reference to the last batch before there is one."""
 
 
 def _copy_in(images: Array, words: Array) -> None:
@@ -69,8 +69,8 @@ def _copy_in(images: Array, words: Array) -> None:
 class ResidentNetwork:
     """Runs a network on an accelerator.
 
-    Batches fall into classes by powers of two. A class's schedule, programs and buffers are made when it is first used
-    and kept while memory lasts.
+    Batch sizes are rounded up to powers of two. The schedule, programs and buffers for a size are made when it is first
+    used and kept while memory lasts.
 
     Raises
     ------
@@ -86,19 +86,19 @@ class ResidentNetwork:
         self._rooms: dict[int, Room] = {}
         self._programs: list[Loaded] = []
         self._largest: int | None = None
-        self._last: Callable[[], Batch | None] = _no_batch  # that was started
-        self._turn = Turn("this network is in the middle of another call in this thread, which a signal handler or a "
+        self._last: Callable[[], Batch | None] = _no_batch  # weak reference to the last one started
+        self._turn = Turn("another call to this network is active in this thread, which a signal handler or a "
                           "finalizer has interrupted; let it finish, then start the next batch")
         self._closed = False
-        # Refuses a network that does not fit.
+        # Raises an error if the network does not fit.
         schedule(network, accelerator.config, 1, cuts=options.cuts, slots=options.slots)
 
     def close(self) -> None:
-        """Free all memory, after the batch that is under way, which keeps its results; may be called twice."""
-        if self.accelerator.foreign:  # so is its memory
+        """Free all memory once the current batch has ended, which keeps its results; may be called twice."""
+        if self.accelerator.foreign:  # the memory belongs to the parent process too
             self._closed = True
             _abandoned.append(self.buffers)
-        elif self._turn.mine:  # a signal handler has interrupted a call to this network, at the end of which it is done
+        elif self._turn.mine:  # called by a signal handler within another call, which frees the memory at its end
             self._closed = True
         else:
             with self.turn():
@@ -106,8 +106,8 @@ class ResidentNetwork:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """One call at a time uses the buffers; other threads wait."""
-        self.accelerator.require_own()  # a thread of the parent may have had the turn
+        """Lock the buffers for one call; other threads wait."""
+        self.accelerator.require_own()  # before the lock, which a thread of the parent may have held at the fork
         with self._turn.take():
             try:
                 yield
@@ -118,32 +118,32 @@ class ResidentNetwork:
 
     @staticmethod
     def _settle(batch: Batch | None) -> None:
-        """Finish a batch that was started earlier; what goes wrong is for those who wait for it."""
+        """Finish a batch that was started earlier; its errors are stored in it for those who wait for it."""
         if batch is not None:
             with contextlib.suppress(BackendError):
                 batch.finish()
 
     def free(self) -> None:
-        """Free all memory; what is needed is made again with the next batch."""
+        """Free all memory; the next batch allocates what it needs again."""
         self._rooms.clear()
         self._programs.clear()
         self.accelerator.settle(self)
         if not self.accelerator.may_write(self):
             self.buffers.close()
         elif self.buffers.bytes:
-            log.warning("%.1f MB stay reserved: the accelerator does not come to rest and may write there",
+            log.warning("%.1f MB stay reserved: the accelerator does not become idle and may write there",
                         self.buffers.bytes / 2**20)
             _abandoned.append(self.buffers)
             self.buffers = Buffers(self.accelerator.device, self.options.cacheable)
 
     def start(self, pixels: Array) -> Batch:
-        """Start a batch, after the end of the one under way; it is packed while that one is computed.
+        """Start a batch once the current one has ended; it is packed while that one is computed.
 
         Parameters
         ----------
         pixels : (N, H, W, C) uint8
-            At least one; may be changed when this returns. Batches too large for the memory limit go in parts, of
-            which the last is computed then.
+            At least one image; the array may be changed after the call. A batch too large for the memory limit is split
+            into parts; the call then returns when the last part is being computed.
         """
         with self.turn():
             batch = self._start(pixels, partial(self._room, len(pixels)), self._room_at_hand(len(pixels)))
@@ -151,14 +151,14 @@ class ResidentNetwork:
             return batch
 
     def _start(self, images: Array, make: Callable[[], Room], room: Room | None = None) -> Batch:
-        """Start a batch in ``room``, or in one that is made when nothing else is under way."""
+        """Start a batch in ``room``, or else in one that ``make`` allocates once no other batch is active."""
         self._require_open()
         batch, before = Batch(self), self._under_way()
         try:
-            if room is not None:  # while the accelerator computes
+            if room is not None:  # pack while the accelerator computes
                 batch.prepare(room, images, before.free_side if before is not None and before.room is room else 0)
             self._settle(before)
-            if room is None or (before is not None and before.failed):  # which has freed all memory
+            if room is None or (before is not None and before.failed):  # a failed batch has freed all memory
                 with batch.timed():
                     room = make()
                 batch.prepare(room, images, 0)
@@ -179,7 +179,7 @@ class ResidentNetwork:
             raise BackendError(_CLOSED)
 
     def layers(self, pixels: Array) -> Iterator[tuple[Program, Array]]:
-        """Each layer as a program of its own, with what it writes: (N, words) uint64."""
+        """Run each layer as a program of its own; yields it with its output, (N, words) uint64."""
         self._require_open()
         cuts = tuple(range(len(self.network.layers) - 1))
         plan = schedule(self.network, self.accelerator.config, len(pixels), cuts=cuts, slots=self.options.slots)
@@ -207,7 +207,7 @@ class ResidentNetwork:
         Returns
         -------
         Batch
-            Of (N, words) uint64.
+            Its results are (N, words) uint64.
         """
         def room() -> Room:
             size = self.options.memory_limit // (8 * (2 * program.in_words + program.out_words))
@@ -226,18 +226,18 @@ class ResidentNetwork:
             self._cycles(loaded, count), self, timeout=self.options.timeout, counters=self.options.counters)
 
     def note(self, cycles: tuple[int, ...], counters: tuple[Counters, ...]) -> None:
-        """What the last batch took, that was waited for."""
+        """Store what the last batch that was waited for took."""
         self.last_cycles, self.last_counters = cycles, counters
 
     def release(self, room: Room) -> None:
-        """Free what only one batch needed."""
+        """Free ``room`` if it was made for one batch only."""
         if not room.kept:
             self.buffers.free([*room.buffers, *(loaded.words for loaded in room.programs)])
 
     def _room_at_hand(self, count: int) -> Room | None:
-        """One for ``count`` images, if nothing need be made or freed for it.
+        """A room for ``count`` images, if that needs no allocation.
 
-        That of the batch under way fits all that are smaller, as the last of many often is.
+        The room of the current batch also serves smaller batches; the last of a series is often smaller.
         """
         before = self._under_way()
         if before is not None and before.room.kept and count <= before.room.capacity:
@@ -249,7 +249,7 @@ class ResidentNetwork:
         return size if self._largest is None else min(size, self._largest)
 
     def _room(self, count: int) -> Room:
-        """The room for ``count`` images, made now or found; larger batches than memory holds come in parts."""
+        """The room for ``count`` images, allocated if needed; smaller than ``count`` where memory is limited."""
         size = self._size(count)
         if size not in self._rooms:
             self._rooms[size] = self._make_room(size)
@@ -257,7 +257,7 @@ class ResidentNetwork:
 
     def _make_room(self, size: int) -> Room:
         plan = schedule(self.network, self.accelerator.config, size, cuts=self.options.cuts, slots=self.options.slots)
-        # Twice the images: one part is packed while another is computed.
+        # Image memory counts twice: one part is packed while another is computed.
         image_bytes = plan.image_bytes + 8 * plan.programs[0].in_words
         capacity = min(size, self.options.memory_limit // image_bytes)
         if not capacity:
@@ -293,7 +293,7 @@ class ResidentNetwork:
             raise
 
     def _free_rooms_beside(self, size: int) -> None:
-        """Free all rooms where they and ``size`` exceed the limit."""
+        """Free all rooms if they and another ``size`` bytes exceed the limit."""
         held = sum(buffer.words.nbytes for room in self._rooms.values() for buffer in room.buffers)
         if size + held > self.options.memory_limit:
             self._free_rooms()
@@ -305,7 +305,7 @@ class ResidentNetwork:
         self._rooms.clear()
 
     def _resident(self, program: Program) -> Loaded:
-        """``program`` in memory; classes of batches share those that are equal."""
+        """``program`` in memory; batch sizes with the same program share it."""
         for loaded in self._programs:
             if loaded.program == program:
                 return loaded

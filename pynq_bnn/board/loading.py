@@ -1,4 +1,4 @@
-"""From a .bit file to an overlay of pynq, with what can be wrong checked before anything is loaded."""
+"""Loads a .bit file as a pynq overlay; everything that can be checked is checked before loading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def default_bitstream() -> Path:
     Raises
     ------
     BackendError
-        When there is none.
+        There is none.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "overlays", package.parent / "overlays"):
@@ -46,7 +46,7 @@ def find_device() -> Any:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pynq warns of what is an error here
+            warnings.simplefilter("ignore")  # pynq only warns where this raises an error
             from pynq.pl_server.device import Device
             device = Device.active_device
     except ImportError as error:
@@ -66,7 +66,7 @@ def check_files(path: Path) -> Handoff:
     Raises
     ------
     BackendError
-        One is missing, damaged, for another chip, or they are not of one build.
+        A file is missing, damaged or for another chip, or the two are not of the same build.
     """
     try:
         data = path.read_bytes()
@@ -87,7 +87,7 @@ def check_files(path: Path) -> Handoff:
 
 
 def _part(data: bytes, path: Path) -> str:
-    """The chip in a .bit file's header; raises BackendError when it is no whole .bit file."""
+    """The chip in a .bit file's header; raises BackendError if the file is not a complete .bit file."""
     place, part = 2 + int.from_bytes(data[:2], "big") + 2, _PART
     while place + 5 <= len(data):
         key, (length,) = data[place], struct.unpack_from(">H", data, place + 1)
@@ -103,7 +103,7 @@ def _part(data: bytes, path: Path) -> str:
 
 
 def load_overlay(path: Path, device: Any) -> Any:
-    """Load ``path`` on ``device``; a ``pynq.Overlay``.
+    """Load ``path`` on ``device``; returns a ``pynq.Overlay``.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def load_overlay(path: Path, device: Any) -> Any:
     try:
         with active(device):
             overlay = Overlay(str(path.resolve()), device=device)
-    except Exception as error:  # pynq's own, by version, and those of the system
+    except Exception as error:  # whatever this version of pynq or the system raises
         raise BackendError(f"pynq cannot load {path}: {type(error).__name__}, {first_line(error)}; {become_root()}"
                            ) from None
     if overlay_handoff(overlay) != handoff:
@@ -132,7 +132,7 @@ def accelerator_ip(overlay: Any) -> Any:
     Raises
     ------
     BackendError
-        When it has none, or is no longer loaded.
+        It has no accelerator, or is no longer loaded.
     """
     names = [name for name, entry in _ip_dict(overlay).items() if entry.get("type") == VLNV]
     if not names:
@@ -145,7 +145,7 @@ def accelerator_ip(overlay: Any) -> Any:
 
 
 def overlay_handoff(overlay: Any) -> Handoff:
-    """What pynq has read of the accelerator in the handoff file."""
+    """What pynq has read about the accelerator in the handoff file."""
     for entry in _ip_dict(overlay).values():
         if entry.get("type") == VLNV:
             return parse_parameters(entry["parameters"], getattr(overlay, "bitfile_name", "the overlay"))

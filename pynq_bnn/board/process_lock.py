@@ -1,4 +1,4 @@
-"""One process at a time holds a board's accelerator, and leaves word for the next one if it is killed."""
+"""Only one process at a time holds a board's accelerator; it leaves a note for the next one in case it is killed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from weakref import WeakSet
 from ..errors import BackendError
 from .surroundings import become_root
 
-# Root's own folder, emptied at each start; only root can use a board. In the temporary folder, Linux refuses even root
-# a file of another user.
+# /run belongs to root, who alone can use a board, and is emptied at boot. In the temporary folder, Linux refuses even
+# root a file of another user.
 LOCK_FILE = Path("/run/pynq-bnn.lock")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# pynq's records of the last download: of pynq 3.0; of later versions.
+# pynq's records of the last download: by pynq 3.0, and by later versions.
 _STATE_FILES = ("global_pl_state.json", "global_pl_state_.json")
 _READ_BYTES = 1000
 
@@ -26,27 +26,27 @@ _locks: WeakSet[ProcessLock] = WeakSet()
 class ProcessLock:
     """Held until :meth:`release`, or until the process ends, however it does.
 
-    Only devices whose registers are mapped into memory are shared by processes; a simulated one is not. The file holds
-    the process's number, and what :meth:`note` adds; it is empty after a release.
+    Only real devices, whose registers are mapped into memory, are locked; a simulated one belongs to its process. The
+    file holds the process ID and what :meth:`note` adds; it is empty after a release.
 
     Raises
     ------
     BackendError
-        When another process has it (the message names it), or only root may open it.
+        Another process holds it (the message names it), or only root may open it.
 
     Attributes
     ----------
     left_running : int, optional
-        The address of the accelerator's registers, where the last holder was killed and its overlay is still loaded.
+        The address of the accelerator's registers, if the last holder was killed and its overlay is still loaded.
     """
 
     def __init__(self, device: Any) -> None:
-        self._file: FileIO | None = None  # closes itself when an exception leaves nobody who holds it
+        self._file: FileIO | None = None  # closed by the garbage collector if an exception drops this lock
         self._pid, self._device = os.getpid(), device
         self.left_running: int | None = None
         if not device.has_capability("MEMORY_MAPPED"):
             return
-        import fcntl  # not on every computer that imports this package
+        import fcntl  # not available on Windows
 
         file = _open(LOCK_FILE)
         try:
@@ -59,13 +59,13 @@ class ProcessLock:
         self._file = file
         _locks.add(self)
         _, note = _lines(file)
-        self._write(note)  # kept, should this process be killed before it has stopped what the last one left
+        self._write(note)  # keep the note: this process may be killed before it has stopped that run
         address, _, mark = note.partition(" ")
         if mark and mark == self._mark() and address.isdecimal():
             self.left_running = int(address)
 
     def note(self, address: int) -> None:
-        """Leave word where the registers of the overlay lie that is loaded now; for ``left_running``."""
+        """Record the address of the loaded overlay's registers, for ``left_running`` of the next process."""
         if self._file is not None:
             self._write(f"{address} {self._mark()}")
 
@@ -79,17 +79,17 @@ class ProcessLock:
         file = self._file
         if file is None:
             return
-        with contextlib.suppress(OSError):  # a full /run takes away the word for others, not the lock
+        with contextlib.suppress(OSError):  # on a full /run the note is lost, but not the lock
             os.ftruncate(file.fileno(), 0)
             os.pwrite(file.fileno(), f"{self._pid}\n{note}\n".encode(), 0)
 
     def release(self, clean: bool = True) -> None:
-        """Let others have it; may be called twice.
+        """Release the lock; may be called twice.
 
         Parameters
         ----------
         clean : bool
-            Whether the accelerator is at rest, so that the next holder has nothing to stop.
+            Whether the accelerator is idle, so that the next holder has nothing to stop.
         """
         file, self._file = self._file, None
         if file is None:
@@ -101,7 +101,7 @@ class ProcessLock:
         file.close()
 
     def leave_to_parent(self) -> None:
-        """In a child process: hold it no longer; it is still the parent's."""
+        """After a fork, in the child: close the file; the lock stays with the parent."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -113,7 +113,7 @@ def _leave_to_parent() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child would hold the lock on, after the parent's release or death.
+    # Otherwise a child would keep the lock after the parent has released it or died.
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
@@ -129,18 +129,18 @@ def _open(path: Path) -> FileIO:
 
 
 def _lines(file: FileIO) -> tuple[str, str]:
-    """The process's number and its note."""
+    """The process ID and the note in the file; empty strings if it cannot be read."""
     content = b""
-    with contextlib.suppress(OSError):  # no file that can be read
+    with contextlib.suppress(OSError):
         content = os.pread(file.fileno(), _READ_BYTES, 0)
     number, note, *_ = [*content.decode(errors="replace").splitlines(), "", ""]
     return number.strip(), note.strip()
 
 
 def download_mark(device: Any) -> tuple[int, ...]:
-    """Changes when any process downloads a bitstream with pynq, which then writes its state to a file.
+    """A value that changes when any process downloads a bitstream with pynq: the times of pynq's state files.
 
-    Only to devices whose registers are mapped into memory: no other process has a simulated one.
+    Empty for a simulated device, which no other process can use.
     """
     if not device.has_capability("MEMORY_MAPPED"):
         return ()

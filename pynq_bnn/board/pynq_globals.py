@@ -1,4 +1,4 @@
-"""What pynq keeps for the whole process: its active device, whose clocks ``pynq.Overlay`` sets whichever it loads."""
+"""pynq's process-wide state. ``pynq.Overlay`` sets the clocks of the active device, whatever device it is given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _places() -> dict[str, tuple[Any, str]]:
 
 @contextlib.contextmanager
 def active(device: Any) -> Iterator[None]:
-    """Make ``device`` the active one meanwhile, in one thread at a time; then all is as before."""
+    """Make ``device`` the active one within a ``with`` statement, for one thread at a time; restores all at the end."""
     with _lock:
         enter(device)
         try:
@@ -42,18 +42,18 @@ def enter(device: Any) -> None:
 
 
 def make_active(device: Any) -> None:
-    """pynq's clocks and defaults are those of ``device`` from now on."""
+    """Make pynq use the clocks and defaults of ``device``."""
     Device.active_device = device
     if "_real_instance" in vars(pynq.ps.Clocks):
         del pynq.ps.Clocks._real_instance
     if hasattr(pynq.ps.Clocks, "set_device"):
         pynq.ps.Clocks.set_device(device)
-    # pynq 3.0.1 asks this instead of the device, which then does not know.
+    # pynq 3.0.1 reads this variable, where later versions ask the device.
     pynq.ps.CPU_ARCH = getattr(device, "arch", pynq.ps.CPU_ARCH)
 
 
 def leave(device: Any) -> None:
-    """Undo the last :func:`enter` of ``device``; the one entered before it, or what was before all, is active again."""
+    """Undo the last :func:`enter` of ``device``: the device entered before it, or the original state, is restored."""
     with _lock:
         if device not in _open:
             return

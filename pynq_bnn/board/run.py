@@ -12,34 +12,34 @@ from .clock import Clock
 if TYPE_CHECKING:
     from .accelerator import Accelerator
 
-# The first look at STATUS comes after the predicted time, the next after 1/8 of it, then ever later.
+# STATUS is polled first after the predicted time, then after another 1/8 of it, then at doubling intervals.
 _FIRST_WAIT, _SHORTEST_WAIT, _LONGEST_WAIT = 1 / 8, 20e-6, 10e-3
 
 
 class Run:
-    """A run that was started. Its outcome is kept, whoever waits for it first: :meth:`wait`, or the next run.
+    """Handle of a run that was started. It keeps the outcome, whether :meth:`wait` or the next run waits for it first.
 
-    A run that nobody refers to any more is given up, as by :meth:`cancel`.
+    When the last reference to the handle is gone, the run is cancelled.
 
     Parameters
     ----------
     accelerator : Accelerator
     number : int
-        Counts the runs of the accelerator.
+        Serial number among the accelerator's runs.
     expected, limit : float
-        Seconds that it is predicted to take, and that it may take.
+        Predicted time and timeout in seconds.
     counters : bool
-        Whether the outcome is all counters, or the cycles alone.
+        Whether the outcome is all counters, or only the cycles.
 
     Attributes
     ----------
     began : float
-        When it was started, in seconds of the accelerator's clock.
+        Start time, in seconds of the accelerator's clock.
     ended : bool
         Whether the outcome is known.
     """
 
-    ended = True  # of one that was never made
+    ended = True  # for __del__, if __init__ was interrupted
 
     def __init__(self, accelerator: Accelerator, number: int, expected: float, limit: float, counters: bool) -> None:
         self.number, self.counters = number, counters
@@ -58,7 +58,7 @@ class Run:
         Raises
         ------
         BackendError
-            The run failed, did not end in time or was given up; the overlay was replaced.
+            The run failed, timed out or was cancelled, or the overlay was replaced.
         """
         if not self.ended:
             self._accelerator.finish(self)
@@ -73,33 +73,33 @@ class Run:
 
     def __del__(self) -> None:
         if not self.ended:
-            with contextlib.suppress(Exception):  # the interpreter may be half gone
+            with contextlib.suppress(Exception):  # the interpreter may be shutting down
                 self._accelerator.forget_run(self)
 
-    # For the accelerator, which lets one thread at a time do this.
+    # The following are called by the accelerator, which holds its lock.
 
     def succeed(self, result: Counters | int) -> None:
-        """Note the outcome of a run that ended well."""
+        """Store the result of a run that succeeded."""
         self._result, self.ended = result, True
 
     def fail(self, why: str) -> None:
-        """Note why there is no result."""
+        """Store why there is no result."""
         self._failure, self.ended = why, True
 
     def last_status(self, registers: Registers, clock: Clock) -> int:
-        """STATUS, read when the run has ended.
+        """Wait for the end of the run; returns STATUS.
 
         Raises
         ------
         BackendError
-            It takes longer than its limit.
+            The run timed out.
         """
         pause = self.began + min(self._expected, self._limit) - clock.now()
         step = max(_SHORTEST_WAIT, self._expected * _FIRST_WAIT)
         while True:
             if pause > 0:
                 clock.sleep(pause)
-            # The time is taken first: a run that ended while this process did something else is no time-out.
+            # Read the time before STATUS: a run that ended while this process was suspended has not timed out.
             late = clock.now() - self.began >= self._limit
             status = registers.read(OFFSETS["STATUS"])
             if not status & BUSY:
@@ -107,5 +107,5 @@ class Run:
             if late:
                 raise BackendError(f"the accelerator did not finish within {self._limit:.3g} s (stage "
                                    f"{stage_of(status)}, {self._expected:.3g} s were expected); it was reset. Try "
-                                   f"again; if it stays so, load the overlay again")
+                                   f"again; if that does not help, load the overlay again")
             pause, step = step, min(2 * step, max(_LONGEST_WAIT, self._expected * _FIRST_WAIT))

@@ -10,14 +10,14 @@ from ..errors import BackendError
 
 
 class Turn:
-    """A lock. A thread that asks for it twice gets an error instead of waiting for itself.
+    """A lock. A thread that asks for it while holding it gets an error instead of a deadlock.
 
-    That happens when a signal handler, or what the garbage collector calls, interrupts the holder.
+    That happens when a signal handler or a finalizer interrupts the holder.
 
     Parameters
     ----------
     refusal : str
-        The message of that error.
+        The message of the error.
     """
 
     def __init__(self, refusal: str) -> None:
@@ -30,7 +30,7 @@ class Turn:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Hold it within a ``with`` statement, after all who came earlier.
+        """Hold the lock within a ``with`` statement; waits for it.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class Turn:
 
     @contextmanager
     def try_to_take(self, seconds: float = 0.0) -> Iterator[bool]:
-        """Hold it within a ``with`` statement if it is free within so many seconds; gives whether it was."""
+        """Hold the lock within a ``with`` statement if it becomes free within ``seconds``; yields whether it did."""
         if not self._lock.acquire(timeout=seconds):
             yield False
             return

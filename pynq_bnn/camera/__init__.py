@@ -1,1 +1,1 @@
-"""Frames of cameras, streams, videos and image sequences."""
+"""Frames from cameras, streams, videos and image sequences."""

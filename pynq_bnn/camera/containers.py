@@ -1,4 +1,4 @@
-"""Whether a film is whole, by the lengths that its parts give themselves; without decoding it."""
+"""Checks whether a video file is complete, by the lengths stored in its parts, without decoding it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 def is_whole(path: Path) -> bool:
-    """Whether no part of an .avi or .mp4 file is cut off, and its table of frames is there."""
+    """Whether an .avi or .mp4 file has its table of frames and no part that is cut off."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(12)
@@ -31,7 +31,7 @@ def _chunks(file: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, int]
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
-    """Name and end of each box of an .mp4 file; of the last, which may be without a length, that of the file."""
+    """Name and end of each box of an .mp4 file; a last box without a length extends to the end of the file."""
     place = 0
     while place + 16 <= size:
         file.seek(place)

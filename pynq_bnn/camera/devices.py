@@ -1,6 +1,6 @@
-"""The cameras that Linux has, by name: of its video devices those that give pictures.
+"""Linux's cameras, by name: those of its video devices that capture pictures.
 
-A webcam has a second device for metadata, and a board may have some for decoders and scalers.
+A webcam has a second video device for metadata, and a board may have some for decoders and scalers.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _DEV, _SYS = Path("/dev"), Path("/sys/class/video4linux")
-# From Linux' videodev2.h: the request for a device's capabilities, their layout, and what they say of capturing.
+# From Linux's videodev2.h: the request for a device's capabilities, their layout, and the flags for capturing.
 _QUERYCAP, _CAPABILITY = 0x80685600, struct.Struct("=16s32s32sIII12x")
 _CAPTURE, _CAPTURE_PLANES, _HAS_DEVICE_CAPS = 0x1, 0x1000, 0x8000_0000
 
 
 @dataclass(frozen=True)
 class CameraDevice:
-    """A device that gives pictures.
+    """A device that captures pictures.
 
-    path : its device file; name : as its driver calls it; index : the number in ``path``, which OpenCV takes.
+    path : its device file; name : given by its driver; index : the number in ``path``, which OpenCV uses.
     """
 
     path: str
@@ -35,18 +35,18 @@ class CameraDevice:
 
 
 def camera_devices() -> list[CameraDevice]:
-    """The cameras here, in the order of their device files; none on systems other than Linux."""
+    """The cameras of this machine, in the order of their device files; none on systems other than Linux."""
     return [CameraDevice(str(path), name, index) for index, path in _video_files() if (name := _name(path)) is not None]
 
 
 def gives_pictures(path: Path) -> bool:
-    """Whether a device file may be a camera's: False for one that is known to be something else."""
+    """Whether a device file may belong to a camera; False if it is known to be something else."""
     found = re.fullmatch(r"video\d+", path.name)
     return not found or _name(path) is not None
 
 
 def device_index(path: Path) -> int | None:
-    """The number of a video device's file, which may be a link such as those in ``/dev/v4l/by-id``."""
+    """The number of a video device; ``path`` may be a link such as those in ``/dev/v4l/by-id``."""
     with contextlib.suppress(OSError, ValueError):
         found = re.fullmatch(r"video(\d+)", path.resolve().name)
         return int(found[1]) if found else None
@@ -64,18 +64,18 @@ def _video_files() -> list[tuple[int, Path]]:
 
 
 def _name(path: Path) -> str | None:
-    """What the driver calls the device; None if it gives no pictures."""
+    """The driver's name for the device; None if it does not capture pictures."""
     with contextlib.suppress(OSError, ValueError):  # in use, not permitted, or no such device
         name, capabilities = _capabilities(path)
         return name if capabilities & (_CAPTURE | _CAPTURE_PLANES) else None
-    # What the system knows without asking the device: of a camera's several, the first one gives pictures.
+    # Without access to the device, sysfs tells which of a camera's devices it is: the first one captures pictures.
     folder = _SYS / path.name
     return _line(folder / "name") if _line(folder / "index") in ("", "0") else None
 
 
 def _capabilities(path: Path) -> tuple[str, int]:
-    """A device's name and capabilities, as it answers itself."""
-    import fcntl  # not on every computer that imports this package
+    """A device's name and capabilities, as reported by the device."""
+    import fcntl  # not available on Windows
 
     file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

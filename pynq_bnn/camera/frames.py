@@ -1,7 +1,7 @@
-"""Frames of cameras, streams, videos and image sequences, as RGB arrays; OpenCV is imported when one is opened.
+"""Frames from cameras, streams, videos and image sequences, as RGB arrays; OpenCV is imported only when needed.
 
-A camera or a stream is read in a thread of its own, so that a network slower than it gets the newest frame and not one
-that has waited in a queue.
+A camera or a stream is read in a thread of its own, so that a slower network gets the newest frame and not one that
+has waited in a queue.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 
 Source = Union[int, str, Path]
 
-# Seconds: without a frame, after which a camera counts as gone; until its thread has to have ended.
+# Seconds: without a frame until a camera counts as gone; to wait for its thread to end.
 _FRAME_TIMEOUT, _END_TIMEOUT = 10.0, 3.0
-# A camera may miss some frames in a row, with seconds between two tries; then it is opened again, as long as it takes
-# until it is plugged in again, and so often with no frame in between.
+# Frames that a camera may miss in a row, and the pause in seconds between two tries. After that it is opened again: for
+# how many seconds this is tried (it may be plugged in again), with which pause, and how often without a frame.
 _MISSED_FRAMES, _MISSED_PAUSE = 5, 0.05
 _REOPEN_SECONDS, _REOPEN_PAUSE, _REOPENINGS = 4.0, 0.25, 2
 _NUMBER = re.compile(r"%0?(\d*)d")
@@ -47,8 +47,10 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 class Frames(ABC):
     """An iterator of (H, W, 3) uint8 RGB frames; a context manager, :meth:`close` may be called twice.
 
-    name : what messages call the source; live : whether it goes on without us; rate : its frames a second, 0 where
-    it has none; skipped : pictures passed over because they cannot be read.
+    name : the source's name in messages.
+    live : whether frames keep coming while none is read.
+    rate : frames per second, 0 if unknown.
+    skipped : number of pictures skipped because they cannot be read.
     """
 
     name: str
@@ -64,7 +66,7 @@ class Frames(ABC):
         """The next frame."""
 
     def close(self) -> None:  # noqa: B027 - pictures hold nothing
-        """Give the camera or file back."""
+        """Release the camera or file."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,14 +82,14 @@ def open_frames(source: Source) -> Frames:
     ----------
     source : int, str or Path
         The number of a camera (0 is the first of :func:`~pynq_bnn.camera.devices.camera_devices`), or its device
-        file; the address of a stream (``rtsp://…``, ``http://…``); a video file; for a sequence of pictures their
-        folder, or their names with a number in it (``shot-%04d.png``) or with stars (``shots/*.jpg``), in the order of
-        the numbers or names. Pictures of a sequence that cannot be read are passed over, with a warning.
+        file; the address of a stream (``rtsp://…``, ``http://…``); a video file; or a sequence of pictures: a folder,
+        or a pattern of names with a number (``shot-%04d.png``) or with stars (``shots/*.jpg``), in the order of
+        numbers or names. Unreadable pictures of a sequence are skipped with a warning.
 
     Raises
     ------
     CameraError
-        Nothing of the kind is there, it cannot be opened, or OpenCV, which cameras and videos need, is missing.
+        There is no such source, it cannot be opened, or OpenCV (needed for cameras and videos) is missing.
     """
     if isinstance(source, (int, np.integer)) and not isinstance(source, bool):
         return _numbered_camera(int(source))
@@ -119,7 +121,7 @@ def open_frames(source: Source) -> Frames:
 
 def _numbered_camera(number: int) -> _Camera:
     devices = camera_devices()
-    if not devices:  # another system, or cameras of another kind: OpenCV knows
+    if not devices:  # not Linux, or cameras of another kind: leave it to OpenCV
         return _Camera(f"camera {number}", lambda: None if number < 0 else open_capture(number))
     if not 0 <= number < len(devices):
         raise CameraError(f"camera {number} cannot be opened; {cameras_here()}. Plug it in, or give the number of one")
@@ -139,7 +141,7 @@ def _device_camera(path: Path) -> _Camera:
 
 def _known_camera(name: str, device: CameraDevice) -> _Camera:
     def find() -> Any:
-        """The camera, which has another number if it was plugged in again: by its name then, and no other."""
+        """Open the camera; if it was plugged in again under another number, it is found by its name."""
         here = camera_devices()
         same = [found for found in here if found == device]
         same = same or [found for found in here if device.name and found.name == device.name]
@@ -149,7 +151,7 @@ def _known_camera(name: str, device: CameraDevice) -> _Camera:
 
 
 def _stream(url: str) -> Frames:
-    """A stream that goes on by itself, or a video file on another machine, whose frames are all given."""
+    """A live stream, or a video file on another machine, of which every frame is read."""
     name = _without_password(url)
     capture = open_capture(url)
     if capture is None:
@@ -172,7 +174,7 @@ def _exists(path: Path) -> bool:
 
 
 def _sequence(pattern: Path) -> list[Path]:
-    """The files that ``pattern`` names, in the order of their numbers, or of their names for stars."""
+    """The files that match ``pattern``, in the order of their numbers, or for stars of their names."""
     names = [path for path in _listed(pattern.parent) if is_picture_name(path)]
     number = _NUMBER.search(pattern.name)
     if not number:
@@ -193,7 +195,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 class _Pictures(Frames):
-    """Picture files one after the other, by Pillow alone; a damaged one is no reason to miss those after it."""
+    """Picture files one after the other, read by Pillow; damaged ones are skipped."""
 
     def __init__(self, paths: list[Path], name: str) -> None:
         if not paths:
@@ -226,9 +228,9 @@ class _Video(Frames):
                               f"does not know (.mp4 and .avi are the safest)")
         cv2 = import_opencv()
         with contextlib.suppress(AttributeError):  # OpenCV before 4.5.1
-            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones film sideways; OpenCV 4.11 leaves it so
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # for phones; not the default in OpenCV 4.11
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = float(rate) if 0 < rate < 1000 else 0.0  # files may say anything
+        self.rate = float(rate) if 0 < rate < 1000 else 0.0  # ignore absurd values
         self._any = False
 
     def __next__(self) -> Array:
@@ -246,19 +248,19 @@ class _Video(Frames):
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()
-            self._any = True  # closed by us, not empty
+            self._any = True  # the next read must not report an empty file
 
 
 class _Camera(Frames):
-    """The newest frame of a camera or a stream, each at most once.
+    """The newest frame of a camera or a stream; each frame is returned at most once.
 
     Parameters
     ----------
     name : str
     find : callable
-        Opens it, also again; gives None where it cannot be opened.
+        Opens the source, also repeatedly; returns None if it cannot be opened.
     capture : optional
-        What ``find`` would give the first time.
+        The source, if it is open already.
     """
 
     live = True
@@ -277,7 +279,7 @@ class _Camera(Frames):
         self._thread.start()
 
     def _watch(self, capture: Any) -> None:
-        """Runs in the thread, which alone touches the camera, also to release it."""
+        """Runs in a thread of its own, the only one that accesses the camera, including its release."""
         missed = reopened = 0
         try:
             while not self._stop.is_set() and capture is not None:
@@ -293,7 +295,7 @@ class _Camera(Frames):
                     gone.release()
                     missed, reopened = 0, reopened + 1
                     capture = self._open_again() if reopened <= _REOPENINGS else None
-        except Exception as error:  # of OpenCV, or a frame of an unknown kind
+        except Exception as error:  # from OpenCV, or for a frame of an unknown format
             self._error = error
         finally:
             self._gone = True
@@ -335,11 +337,11 @@ class _Camera(Frames):
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(_END_TIMEOUT)  # a camera that hangs is left to its thread
+        self._thread.join(_END_TIMEOUT)  # if the camera hangs, its daemon thread is left behind
 
 
 def cameras_here() -> str:
-    """Which cameras there are, with the numbers that choose them, as a clause of a sentence."""
+    """The available cameras with their numbers, as a clause for a message."""
     devices = camera_devices()
     listed = "; ".join(f"{number}: {device}" for number, device in enumerate(devices))
     return f"there are {listed}" if devices else "this machine has no /dev/video* that gives pictures"

@@ -1,4 +1,4 @@
-"""What is asked of OpenCV, which is imported when it is needed: to open a camera or a video, and for RGB frames."""
+"""All use of OpenCV, which is imported when needed: opening a camera or a video, and reading RGB frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..arrays import Array
 from ..errors import CameraError, first_line
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.+")
-# Milliseconds until a stream has to answer.
+# Milliseconds to wait for a stream to answer.
 _STREAM_TIMEOUT = 10_000
-# OpenCV's own level of messages, not Python's.
+# OpenCV's log level, not Python's.
 _SILENT = 0
-# Bits of a 16-bit grey value below those that matter, by the kind of frame.
+# Right shift from a 16-bit grey value to 8 bits, by pixel format.
 _SPARE_BITS = {"Y10 ": 2, "Y12 ": 4, "Y14 ": 6}
 
-_stderr = threading.Lock()  # held by the thread that turns it away
+_stderr = threading.Lock()  # held by the thread that has redirected stderr
 
 
 def import_opencv() -> ModuleType:
@@ -41,14 +41,14 @@ def import_opencv() -> ModuleType:
         raise CameraError(f"cameras and videos are read by OpenCV, which cannot be imported ({first_line(error)}); "
                           f"pip install 'pynq-bnn[camera]', on a board: sudo apt install python3-opencv") from None
     module: ModuleType = cv2
-    with contextlib.suppress(AttributeError):  # what it writes to the terminal, our errors say better
-        # The second is its name since OpenCV 5.
+    with contextlib.suppress(AttributeError):  # our errors replace its messages
+        # The second is the function's name since OpenCV 5.
         (getattr(module, "setLogLevel", None) or module.utils.logging.setLogLevel)(_SILENT)
     return module
 
 
 def open_capture(what: int | str) -> Any:
-    """A ``cv2.VideoCapture`` that is open, or None."""
+    """An open ``cv2.VideoCapture``, or None if it cannot be opened."""
     cv2 = import_opencv()
     capture: Any = None
     with contextlib.suppress(cv2.error), silent_stderr():
@@ -61,7 +61,7 @@ def open_capture(what: int | str) -> Any:
 
 
 def _open_stream(cv2: ModuleType, url: str) -> Any:
-    """With time limits where this OpenCV knows them; its own are half a minute, or none."""
+    """Open a stream with timeouts if this OpenCV supports them; its own are half a minute, or none."""
     try:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_TIMEOUT]
         return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
@@ -71,7 +71,7 @@ def _open_stream(cv2: ModuleType, url: str) -> Any:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Nothing reaches the terminal from the C libraries, which complain of damaged files past every log level."""
+    """Redirect stderr to nowhere: C libraries print messages about damaged files, whatever the log level."""
     with _stderr:
         try:
             sys.stderr.flush()
@@ -89,12 +89,12 @@ def silent_stderr() -> Iterator[None]:
 
 
 def read_frame(capture: Any) -> Array | None:
-    """The next frame as RGB, or None at the end or when it cannot be read.
+    """The next frame as RGB, or None at the end or if it cannot be read.
 
     Raises
     ------
     CameraError
-        The frame is of a kind that cannot be made RGB.
+        The frame's format cannot be converted to RGB.
     """
     cv2 = import_opencv()
     try:
@@ -105,7 +105,7 @@ def read_frame(capture: Any) -> Array | None:
 
 
 def _rgb(cv2: ModuleType, capture: Any, frame: Array) -> Array:
-    """(H, W, 3) uint8 RGB of a frame as OpenCV gives it: BGR as a rule, but drivers may pass on what they have."""
+    """(H, W, 3) uint8 RGB of a frame from OpenCV, which is usually BGR, but drivers may pass on their own format."""
     given = f"{frame.shape}, {frame.dtype}"
     if frame.dtype == np.uint16:
         frame = (frame >> _SPARE_BITS.get(_kind(cv2, capture), 8)).clip(0, 255).astype(np.uint8)
@@ -123,6 +123,6 @@ def _rgb(cv2: ModuleType, capture: Any, frame: Array) -> Array:
 
 
 def _kind(cv2: ModuleType, capture: Any) -> str:
-    """The four letters of a frame's kind; empty where the driver tells none."""
+    """The four-character code of the frame's format; empty if the driver reports none."""
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
     return code.to_bytes(4, "little").decode("ascii", "replace") if 0 < code < 1 << 32 else ""

@@ -1,1 +1,1 @@
-"""Pictures in, labels out."""
+"""Classification: pictures in, labels out."""

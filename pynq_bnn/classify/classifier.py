@@ -1,4 +1,4 @@
-"""``classify(image)`` and the :class:`Classifier` behind it."""
+"""``classify(image)`` and the :class:`Classifier` that it uses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from .verify import VerifyReport, verify_backend
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Pictures are made ready in groups, one while the backend computes another; those that are ready come in larger ones.
+# Pictures are preprocessed in groups, one group while the backend computes another; arrays that need no preprocessing
+# are split into larger groups.
 GROUP, READY_GROUP = 64, 1024
 
 
@@ -45,19 +46,19 @@ class Classifier:
         The name of a shipped network (``pynq_bnn.zoo.shipped()``), the path of a ``.bnn`` file, or a
         network in memory.
     backend : str
-        "auto": the board's overlay when there is one, else "cpu". "rtl" simulates the accelerator.
+        "auto": the board's overlay if there is one, else "cpu". "rtl" simulates the accelerator.
     fit : str, optional
         How pictures of another size are fitted, instead of the network's own rule: "letterbox",
         "extend", "crop", "stretch" or "digit"; or the preprocessing of BNN-PYNQ: "bnn-pynq", for 32×32 colour
-        networks also "bnn-pynq-64" (by way of 64 pixels), for 28×28 grey ones "bnn-pynq-chars" (its notebook of
-        characters instead of that of digits).
+        networks also "bnn-pynq-64" (shrunk to 64 pixels first), for 28×28 grey ones "bnn-pynq-chars" (as in its
+        notebook for characters instead of the one for digits).
     trace : str or Path, optional
         With the backend "rtl": FST file for the waves of the simulated accelerator.
 
     Raises
     ------
     PynqBnnError
-        The network cannot be found or read, or the backend cannot be had.
+        The network cannot be found or read, or the backend is not available.
 
     Examples
     --------
@@ -92,14 +93,14 @@ class Classifier:
         ----------
         image : path, binary stream, PIL image, (H, W) or (H, W, C) uint8 array or torch tensor; a list of these; or
         (N, H, W, C) uint8
-            Colours are red, green, blue in this order. ``cv2.imread`` and ``cv2.VideoCapture`` give blue, green, red,
-            which nothing in the array tells: write ``classify(frame[:, :, ::-1])``. A fourth channel is alpha; channels
-            may come first, (C, H, W), where the shape says so.
+            Channels are red, green, blue in this order. ``cv2.imread`` and ``cv2.VideoCapture`` return blue, green,
+            red, which cannot be detected: write ``classify(frame[:, :, ::-1])``. A fourth channel is alpha; channels
+            may come first, (C, H, W), if the shape is unambiguous.
 
         Returns
         -------
         Result
-            For one picture; a list of them for a list; for an (N, H, W, C) array a :class:`BatchResult`.
+            For one picture; for a list, a list of results; for an (N, H, W, C) array, a :class:`BatchResult`.
 
         Raises
         ------
@@ -123,19 +124,19 @@ class Classifier:
 
     def stream(self, source: Source | Frames | Iterable[Picture],
                frames: int | None = None) -> Generator[Result, None, None]:
-        """Classify pictures as they come: those of a camera, a video or a folder, or of any iterable.
+        """Classify pictures one after the other: from a camera, a video, a folder, or any iterable.
 
-        Of a camera every answer is that for its newest frame. Closing the iterator, or leaving its loop, gives camera
-        or file back.
+        With a camera, each answer is for its newest frame. Closing the iterator, or leaving its loop, releases the
+        camera or file.
 
         Parameters
         ----------
-        source : int, str, Path; or iterable of what :meth:`classify` takes as one picture
+        source : int, str, Path; or iterable of single pictures as for :meth:`classify`
             The number of a camera, the path of a video, of a folder of pictures or of a sequence such as
-            ``shot-%04d.png`` (see :func:`~pynq_bnn.camera.frames.open_frames`). Of an iterable dozens of pictures
-            are taken at a time; a board computes some of them while the next are made ready and results are used.
+            ``shot-%04d.png`` (see :func:`~pynq_bnn.camera.frames.open_frames`). From an iterable, dozens of pictures
+            are taken at a time; a board computes some while the next are preprocessed and results are used.
         frames : int, optional
-            Stop after so many pictures.
+            Stop after this many pictures.
 
         Yields
         ------
@@ -172,7 +173,7 @@ class Classifier:
                 yield from single_results(self.network.output, batch.sums, batch.pixels, batch.blank)
 
     def _batches(self, pieces: Iterable[Array]) -> Generator[_Batch, None, None]:
-        """The outcome of each of ``pieces`` that is not empty; the one way to the backend."""
+        """The outcome of each non-empty array of ``pieces``; all classification goes through here."""
         backend = self._require_open()
         began, preparing, images = time.perf_counter(), Stopwatch(), 0
         waiting: deque[tuple[Array, Array]] = deque()
@@ -191,7 +192,7 @@ class Classifier:
         self.timing = Timing(images, preparing.seconds, last.transfer, last.compute, wall)
 
     def classify_arrays(self, arrays: Iterable[Array]) -> BatchResult:
-        """Classify arrays of pictures as if they were one; on a board the next is made ready while one is computed.
+        """Classify arrays of pictures as if they were one; on a board, one is preprocessed while another is computed.
 
         Parameters
         ----------
@@ -219,7 +220,7 @@ class Classifier:
         return self._preparation.one(picture)
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
-        """The part of ``picture`` that :meth:`prepare` makes its pixels of: (left, top, right, bottom) in pixels."""
+        """The part of ``picture`` that :meth:`prepare` uses: (left, top, right, bottom) in pixels."""
         return self._preparation.box(picture)
 
     def verify(self, images: int = 8, pixels: Array | None = None) -> VerifyReport:
@@ -228,20 +229,20 @@ class Classifier:
         Parameters
         ----------
         images : int
-            Number of noise pictures when no ``pixels`` are given.
+            Number of noise pictures, if no ``pixels`` are given.
         pixels : (N, H, W, C) uint8, optional
         """
         return verify_backend(self._require_open(), images, pixels)
 
     def _require_open(self) -> Backend:
-        """The backend; a call takes it once, for another thread may close the classifier meanwhile."""
+        """The backend. Each call fetches it only once, since another thread may close the classifier meanwhile."""
         backend = self.backend
         if backend is None:
             raise NetworkError("this Classifier is closed; make a new one")
         return backend
 
     def close(self) -> None:
-        """Free the backend; the classifier cannot be used after it."""
+        """Free the backend; the classifier cannot be used any more."""
         backend, self.backend = self.backend, None  # type: ignore[assignment]  # see _require_open
         if backend is not None:
             backend.close()
@@ -254,7 +255,7 @@ class Classifier:
 
 
 class _Batch(NamedTuple):
-    """(N, K) int32 ``sums`` of (N, H, W, C) uint8 ``pixels``, of which some are ``blank``, (N,) bool."""
+    """(N, K) int32 ``sums`` of (N, H, W, C) uint8 ``pixels``; ``blank`` : (N,) bool, pictures that show nothing."""
 
     sums: Array
     pixels: Array
@@ -262,9 +263,9 @@ class _Batch(NamedTuple):
 
 
 class _Kept:
-    """The classifier of the last network that ``classify`` was asked for, shared by all threads.
+    """The classifier of the network that ``classify`` was last called with, shared by all threads.
 
-    Another network takes its place at once; it is closed when the last call that uses it is at its end.
+    A call with another network replaces it at once; it is closed when the last call that uses it has ended.
     """
 
     _last: _Kept | None = None
@@ -276,7 +277,7 @@ class _Kept:
     @classmethod
     @contextmanager
     def borrow(cls, network: Union[str, Path], backend: str) -> Iterator[Classifier]:
-        """The kept classifier; a new one when name, file or backend are others than last time."""
+        """The kept classifier; a new one if the name, file or backend has changed since the last call."""
         key = (str(network), file_state(network), backend)
         with cls._lock:
             if cls._last is None or cls._last.key != key:
@@ -297,7 +298,7 @@ class _Kept:
 
     @classmethod
     def forget(cls) -> None:
-        """In a child process: what is kept belongs to the parent, whose threads may hold the lock."""
+        """After a fork, in the child: the kept classifier belongs to the parent, whose threads may hold the lock."""
         cls._last, cls._lock = None, threading.Lock()
 
 
@@ -322,8 +323,8 @@ def classify(image: Picture | list[Any] | tuple[Any, ...], network: str | Path |
              backend: str = "auto") -> Result | list[Result] | BatchResult:
     """Classify pictures with a shipped network, a ``.bnn`` file or a network in memory.
 
-    The classifier of the last network named is kept, so that calls in a row load it once. See
-    :meth:`Classifier.classify` for what ``image`` may be, what comes back and what is raised. Arrays are RGB; OpenCV's
+    The classifier of the network used last is kept, so that repeated calls load it once. See
+    :meth:`Classifier.classify` for what ``image`` may be, what is returned and what is raised. Arrays are RGB; OpenCV's
     are BGR: ``classify(cv2.imread("cat.jpg")[:, :, ::-1])``.
 
     >>> classify("cat.jpg").label

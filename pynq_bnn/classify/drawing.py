@@ -1,4 +1,4 @@
-"""Pictures of results, drawn with Pillow alone so that they work on a board."""
+"""Pictures of results, drawn with only Pillow so that they work on a board."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..pillow import Resampling
 from .live import LiveResult
 from .result import Result
 
-# Rows of one picture; many more make files that hardly any program opens.
+# Maximum number of rows of a picture; few programs can open much larger files.
 MAX_ROWS = 50
 _SIDE, _GAP, _BAR_HEIGHT, _BAR_WIDTH = 224, 16, 20, 200
 _GUIDE, _STRIP = "#ffb000", "#111820"
@@ -34,7 +34,7 @@ def _font(size: int) -> Font:
 
 def _write(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, colour: str,
            font: Font, centred: bool = False) -> None:
-    """Text at its upper left corner, or ``centred`` where the font knows anchors."""
+    """Draw text with its upper left corner at ``corner``, or ``centred`` there if the font supports anchors."""
     anchor = "mm" if centred and isinstance(font, ImageFont.FreeTypeFont) else None
     draw.text(corner, _drawable(text, font), colour, font, anchor=anchor)
 
@@ -44,24 +44,26 @@ def _width(text: str, font: Font) -> int:
 
 
 def _drawable(text: str, font: Font) -> str:
-    """``text`` with a question mark for every letter that the bitmap font of old Pillow does not have."""
+    """``text`` with a question mark for every letter missing from old Pillow's bitmap font."""
     return text if isinstance(font, ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
 
 
 def result_picture(items: Sequence[tuple[Picture, Result]], titles: Sequence[str], bars: int = 10) -> Image.Image:
-    """One row a picture: the photo, the pixels the network saw, and its probabilities as bars.
+    """One row per picture: the photo, the pixels the network saw, and its probabilities as bars.
 
     Parameters
     ----------
-    items : pairs of a picture and its result, up to ``MAX_ROWS``
-    titles : a heading for each row
+    items : sequence of (picture, result)
+        Up to ``MAX_ROWS``.
+    titles : sequence of str
+        A heading for each row.
     bars : int
         Show at most this many classes, the best ones.
 
     Raises
     ------
     ImageError
-        There is nothing to draw, or too much, or a picture cannot be read.
+        There are no items or too many, or a picture cannot be read.
     """
     if not items:
         raise ImageError("no result to draw")
@@ -112,20 +114,20 @@ def _short(name: str) -> str:
 
 
 def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
-    """A frame with its label, confidence and rate, a guide around what the network sees of it, and its pixels.
+    """A frame with label, confidence and rate, a guide around the part that the network sees, and the network's pixels.
 
     Parameters
     ----------
     result : LiveResult
     width : int
-        Pixels; frames wider than this are made smaller.
+        Maximum width in pixels; wider frames are made smaller.
     """
     frame = Image.fromarray(result.frame)
     scale = min(1.0, width / frame.width)
     if scale < 1:
         frame = frame.resize((width, max(1, round(frame.height * scale))), Resampling.BILINEAR)
     left, top, right, bottom = (round(side * scale) for side in result.box)
-    # Outside the guide the frame is dark: the network does not see it.
+    # Darken the frame outside the guide, which the network does not see.
     shown = frame.point(lambda value: value // 3)
     shown.paste(frame.crop((left, top, right, bottom)), (left, top))
     draw = ImageDraw.Draw(shown)
@@ -141,7 +143,7 @@ def frame_picture(result: LiveResult, width: int = 640) -> Image.Image:
 
 
 def _below_banner(picture: Image.Image, left: str, right: str) -> Image.Image:
-    """``picture`` under a dark strip with two texts, where they hide nothing of it."""
+    """``picture`` below a dark strip with two texts, which therefore hide nothing of it."""
     size = max(14, picture.width // 26)
     texts = [_large_text(text, size) for text in (left, right)]
     height = max(text.height for text in texts) + 10
@@ -162,7 +164,7 @@ def _large_text(text: str, size: int) -> Image.Image:
 
 
 def confusion_picture(matrix: Array, classes: Sequence[str], title: str) -> Image.Image:
-    """A confusion matrix, true classes down, answers across; the darker, the larger the share of the row.
+    """A confusion matrix, true classes down, answers across; the shade shows the share of the row.
 
     matrix : (K, K) int counts.
     """

@@ -18,10 +18,12 @@ from .classifier import READY_GROUP, Classifier
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """top1, top5 : shares of right answers, 0…1; confusion : (K, K) counts, true class × answer.
+    """Accuracy on a split of a data set.
 
-    missing : the network's classes of which the split holds no picture. top5 is 1 for a network of up to five classes.
-    unanswered counts pictures for which the network chose no class; they are wrong and not in ``confusion``.
+    top1, top5 : shares of right answers, 0…1; top5 is 1 for a network of up to five classes.
+    unanswered : number of pictures for which the network chose no class; they count as wrong, outside ``confusion``.
+    confusion : (K, K) counts, true class × answer.
+    missing : the network's classes of which the split holds no picture.
     """
 
     split: str
@@ -36,12 +38,12 @@ class Evaluation:
 
 def evaluate(classifier: Classifier, data: Dataset,
              progress: Callable[[Sequence[int]], Iterable[int]] = lambda batches: batches) -> Evaluation:
-    """Classify the data set's test split (else validation, else all) and count.
+    """Classify the data set's test split (else validation, else all pictures) and count right answers.
 
     Raises
     ------
     DataError
-        When the split holds a class that the network does not know, or no picture.
+        The split holds a class that the network does not know, or no picture.
     """
     name, split = data.evaluation_split()
     if not len(split):

@@ -12,7 +12,7 @@ from ..arrays import Array
 from ..camera.frames import Frames, Source, open_frames
 from .result import Result
 
-# The rate is that of so many frames, or of fewer where these took longer than so many seconds.
+# The rate is averaged over this many frames, or over this many seconds if that is shorter.
 _RATE_FRAMES, _RATE_SECONDS = 60, 2.0
 
 
@@ -20,11 +20,11 @@ _RATE_FRAMES, _RATE_SECONDS = 60, 2.0
 class LiveResult(Result):
     """The answer for one frame.
 
-    frame : (H, W, 3) uint8 RGB, as it came.
-    box : (left, top, right, bottom), the part of the frame that ``input_image`` is made of.
+    frame : (H, W, 3) uint8 RGB, the original frame.
+    box : (left, top, right, bottom), the part of the frame that ``input_image`` is made from.
     number : of the frame, from 0.
-    seconds : since the first frame was there.
-    fps : frames a second of late, with everything that is done to them; 0 for the first.
+    seconds : since the first frame.
+    fps : recent frames per second, including everything done with them; 0 for the first frame.
     """
 
     frame: Array
@@ -35,13 +35,13 @@ class LiveResult(Result):
 
 
 class Pace:
-    """Frames a second over the last moments."""
+    """Recent frames per second."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
     def tick(self, now: float) -> float:
-        """Count a frame at ``now`` seconds; the rate of late, 0 for the first frame."""
+        """Count a frame at ``now`` seconds; returns the recent rate, 0 for the first frame."""
         self._times.append(now)
         while len(self._times) > 2 and (len(self._times) > _RATE_FRAMES or now - self._times[0] > _RATE_SECONDS):
             self._times.popleft()
@@ -52,14 +52,16 @@ class Pace:
 def live_results(source: Source | Frames, answer: Callable[[Array], Result],
                  box: Callable[[Array], tuple[int, int, int, int]],
                  frames: int | None = None) -> Generator[LiveResult, None, None]:
-    """The answer for each frame of ``source``, which is opened at the first and closed behind the last.
+    """The answer for each frame of ``source``, which is opened for the first frame and closed after the last.
 
     Parameters
     ----------
-    source : what :func:`~pynq_bnn.camera.frames.open_frames` takes, or what it gave
-    answer, box : of a frame, (H, W, 3) uint8
+    source : int, str, Path or Frames
+        As for :func:`~pynq_bnn.camera.frames.open_frames`, or its result.
+    answer, box : callable
+        Functions of a frame, (H, W, 3) uint8.
     frames : int, optional
-        Stop after so many.
+        Stop after this many frames.
     """
     pace, began = Pace(), None
     with closing(source if isinstance(source, Frames) else open_frames(source)) as opened:

@@ -1,4 +1,4 @@
-"""What a classification gives back."""
+"""The results of a classification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLANK, UNDECIDED = "blank", "undecided"
 class Timing:
     """Seconds of the last call: preprocessing pictures, moving data, computing, and the whole call.
 
-    Preprocessing while the accelerator computes counts as preprocessing alone.
+    Preprocessing done while the accelerator computes counts only as preprocessing.
     """
 
     images: int = 0
@@ -32,14 +32,14 @@ class Result:
     """The answer for one picture.
 
     label, index : the class; "(none)" and −1 when the network's rule chose none.
-    scores, probabilities : (K,) float32; the largest, the first one of equals, is the label's.
-    sums : (K,) int32, the last layer's raw sums, the integers that every backend agrees on. They are not comparable:
-    each class has its own scale and offset, which make the scores of them.
-    input_image : (H, W, C) uint8, the pixels the network really saw.
+    scores, probabilities : (K,) float32; the label's is the largest (the first of equals).
+    sums : (K,) int32, the last layer's raw sums, the same integers on every backend. They cannot be compared between
+    classes: each class has its own scale and offset, which turn its sum into its score.
+    input_image : (H, W, C) uint8, the pixels the network actually saw.
     classes : names of all K classes.
-    native_scores : (K,) int32, the sums in the numbers of the system an imported network came from.
-    doubt : why label and confidence mean nothing: "blank", there is nothing to see in the picture; "undecided", no
-    class reached its threshold; "" for every other picture.
+    native_scores : (K,) int32, the sums on the scale of the system that an imported network came from.
+    doubt : why label and confidence mean nothing: "blank" if the picture shows nothing, "undecided" if no class reached
+    its threshold, otherwise "".
     """
 
     label: str
@@ -54,7 +54,7 @@ class Result:
 
     @property
     def confidence(self) -> float:
-        """Probability of the label, 0…1; it means nothing where there is a ``doubt``."""
+        """Probability of the label, 0…1; it means nothing if ``doubt`` is set."""
         return float(self.probabilities[self.index]) if self.index >= 0 else 0.0
 
     @property
@@ -101,7 +101,7 @@ def label_of(classes: tuple[str, ...], index: int) -> str:
 
 
 def batch_result(output: OutputSpec, sums: Array, blank: Array) -> BatchResult:
-    """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, pictures with nothing to see."""
+    """Labels and probabilities of (N, K) int32 ``sums``; ``blank`` : (N,) bool, pictures that show nothing."""
     doubts = np.where(blank, BLANK, np.where(output.undecided(sums), UNDECIDED, ""))
     return BatchResult(output.indices(sums), output.scores(sums), sums, output.probabilities(sums), output.classes,
                        doubts)

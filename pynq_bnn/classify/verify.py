@@ -1,4 +1,4 @@
-"""Does a backend give the right integers, and if not, where do they first differ?"""
+"""Checks whether a backend computes the right integers, and where they first differ."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Difference:
 class VerifyReport:
     """Outcome of a verification; ``reference`` is the engine compared against.
 
-    golden : whether the file held a golden image.
-    images, layers : how many pictures went through how many layers.
-    difference : the first difference, or None when all is equal.
+    golden : whether the file holds a golden image.
+    images, layers : number of pictures and layers that were compared.
+    difference : the first difference, or None if everything is equal.
     """
 
     backend: str
@@ -54,12 +54,12 @@ class VerifyReport:
 def verify_backend(backend: Backend, images: int = 8, pixels: Array | None = None) -> VerifyReport:
     """Run the golden image, then compare every layer's map and the scores, first layer first.
 
-    The reference is the cpu backend; the cpu backend itself is held against the XNOR-popcount engine.
+    The reference is the cpu backend; the cpu backend itself is compared with the XNOR-popcount engine.
 
     Parameters
     ----------
     images : int
-        Number of noise pictures, from 1 up, when no ``pixels`` are given.
+        Number of noise pictures, at least 1, if no ``pixels`` are given.
     pixels : (N, H, W, C) uint8, optional
 
     Raises
@@ -97,7 +97,7 @@ def _first_difference(backend: Backend, reference: Backend, pixels: Array) -> Di
         difference = _difference(number, expected, found)
         if difference is not None:
             return difference
-    # A whole batch is what users run; it must give the scores that the layers gave one by one.
+    # Users run whole batches; the scores must be the same as those computed layer by layer.
     return _difference(len(layers) - 1, expected, backend.scores(pixels))
 
 

@@ -1,1 +1,1 @@
-"""What each command of ``pynq-bnn`` does with its parsed arguments."""
+"""The commands of ``pynq-bnn``, called with parsed arguments."""

@@ -1,4 +1,4 @@
-"""``bench``: speed on this machine, alternatives compared in one run."""
+"""``bench``: speed on this machine; alternatives are compared within one run."""
 
 from __future__ import annotations
 

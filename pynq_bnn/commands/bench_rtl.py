@@ -16,7 +16,7 @@ from ..program.config import Config
 
 
 def bench_rtl(arguments: argparse.Namespace, network: Network) -> int:
-    """Print the bench of ``network``; without --json also draw it."""
+    """Print the benchmark of ``network``; with --output (and without --json) also draw it."""
     config = Config(lanes=arguments.lanes) if arguments.lanes else Config()
     answer = bench(network, arguments.batch, Simulation(config))
     fps = 1e6 * arguments.clock / answer.cycles_per_image
@@ -41,7 +41,7 @@ def bench_rtl(arguments: argparse.Namespace, network: Network) -> int:
 
 
 def _three_digits(value: float) -> str:
-    """As good as the samples are: 1,740, 335, 18.1, 3.59."""
+    """Three digits, the accuracy of the samples: 1,740, 335, 18.1, 3.59."""
     if value < 100:
         return f"{value:.3g}"
     unit = 10 ** (len(str(int(value))) - 3)
@@ -58,7 +58,7 @@ def _draw(answer: RtlBench, path: Path) -> None:
     places = range(len(answer.layers))
     axes.barh(places, [row.cycles for row in answer.layers], color="#c8d3e0", label="cycles")
     axes.barh(places, [row.cycles * row.utilization for row in answer.layers], color="#2f5d8a",
-              label="of them with every PE at work")
+              label="of these, with every PE busy")
     axes.set_yticks(places, [f"{row.layer} {row.kind}" for row in answer.layers])
     axes.invert_yaxis()
     axes.set_xlabel("cycles an image")

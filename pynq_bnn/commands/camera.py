@@ -1,4 +1,4 @@
-"""``camera``: live answers, in a window, as lines of text, into a file."""
+"""``camera``: live answers in a window, as lines of text, or in a file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..classify.live import LiveResult
 from ..errors import CameraError
 from ..live.outputs import Window, check_output, output_to
 
-# Seconds between two lines at least, and after which there is one though the label is the same.
+# Minimum seconds between two lines, and seconds after which a line is printed even if the label is the same.
 _LEAST_SECONDS, _LINE_SECONDS = 0.25, 1.0
 
 
 def camera(arguments: argparse.Namespace) -> int:
     """Classify frames until q, Ctrl-C, the end of a video or the limit of frames.
 
-    Pictures that cannot be read are named on stderr and make the exit status 2.
+    Unreadable pictures are reported on stderr, and the exit status is then 2.
     """
     if arguments.list:
         return _list()
@@ -46,7 +46,7 @@ def _list() -> int:
 
 @contextlib.contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """A recording is finished too when the process is told to end, or its ssh session ends; then it ends by that."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that a recording is finished; then end by that signal."""
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -69,7 +69,7 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
 
 def _watch(arguments: argparse.Namespace) -> int:
     if arguments.output:
-        check_output(arguments.output)  # told before the camera is started
+        check_output(arguments.output)  # raise an error before the camera is started
     last: LiveResult | None = None
     with ExitStack() as stack:
         classifier = stack.enter_context(Classifier(arguments.network, arguments.backend, fit=arguments.fit))
@@ -101,7 +101,7 @@ def _source(text: str) -> Source:
 
 
 def _window(arguments: argparse.Namespace, name: str) -> Window | None:
-    """A window where one is asked for, or can be had and nothing else was asked for."""
+    """A window if requested; by default if one can be opened and no other output is requested."""
     if arguments.window is False or (arguments.window is None and (arguments.json or arguments.output)):
         return None
     try:
@@ -114,7 +114,7 @@ def _window(arguments: argparse.Namespace, name: str) -> Window | None:
 
 
 class _Lines:
-    """A line for a new label, and one a second; in JSON one for each frame."""
+    """Prints a line for each new label and at least one per second; as JSON, one for each frame."""
 
     def __init__(self, as_json: bool, shown: bool) -> None:
         self._json, self._shown = as_json, shown

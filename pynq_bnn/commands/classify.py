@@ -25,7 +25,7 @@ _DOUBTS = {"": "", BLANK: "  (blank: there is nothing to see, so the answer mean
 
 
 def classify(arguments: argparse.Namespace) -> int:
-    """Label every picture; one that cannot be read is named on stderr and makes the exit status 2."""
+    """Label every picture; unreadable ones are reported on stderr, and the exit status is then 2."""
     answers, failed = _classify_paths(arguments)
     if arguments.json:
         rows = [_plain(path, result, arguments.top) for path, result in answers]
@@ -40,7 +40,7 @@ def classify(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Draw every picture's row into one PNG, or into several where there are many."""
+    """Draw one row per picture into a PNG, or into several if there are many."""
     output = Path(arguments.output)
     if output.suffix.lower() != ".png":
         raise OutputError(f"{arguments.output}: the picture is a PNG; name it {output.stem}.png")
@@ -73,12 +73,12 @@ def _classify_paths(arguments: argparse.Namespace) -> tuple[list[tuple[Path, Res
 
 
 def _expand(names: list[str]) -> list[Path]:
-    """Files as they are, folders as the pictures below them."""
+    """Files unchanged, folders replaced by the pictures below them."""
     paths: list[Path] = []
     for name in names:
         if not name:
-            raise ImageError("an empty name, as an unset variable of the shell gives it; give the path of a picture"
-                             " or a folder, or . for the present folder")
+            raise ImageError("an empty name, perhaps from an unset shell variable; give the path of a picture"
+                             " or a folder, or . for the current folder")
         path = Path(name)
         if not is_dir(path):
             paths.append(path)

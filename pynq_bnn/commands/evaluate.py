@@ -16,7 +16,7 @@ from ..progress import progress
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print top-1, and top-5 where there are more classes than five, on the data set's test split."""
+    """Print top-1 accuracy on the data set's test split, and top-5 if there are more than five classes."""
     with Classifier(arguments.network, arguments.backend, fit=arguments.fit) as classifier:
         data = _dataset(arguments, classifier)
         outcome = evaluate_classifier(classifier, data, lambda starts: progress(starts, "evaluate"))
@@ -45,7 +45,7 @@ def _dataset(arguments: argparse.Namespace, classifier: Classifier) -> Dataset:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Print equality, or the first layer and position that differ (exit status 1)."""
+    """Print that all is equal, or the first layer and position that differ (exit status 1)."""
     with Classifier(arguments.network, arguments.backend, trace=arguments.trace) as classifier:
         pixels = _some_pictures(arguments, classifier) if arguments.data else None
         report = classifier.verify(arguments.images, pixels)

@@ -19,7 +19,7 @@ _DECISIONS = {"argmax": "the largest score, its sum by the class's scale and off
 
 
 def networks(arguments: argparse.Namespace) -> int:
-    """List every published topology with its size; a mark says which ship trained."""
+    """List every published topology with its size, and which ship as trained networks."""
     files = shipped()
     rows = []
     for name in [*TOPOLOGIES, *(n for n in files if n not in TOPOLOGIES)]:
@@ -77,7 +77,7 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"classes  {', '.join(output.classes)} (by {_DECISIONS[output.decision]}; temperature"
           f" {output.temperature:.3g})")
     for key, value in network.provenance.items():
-        # A file may hold anything; escape what would move a terminal's cursor.
+        # A file may hold anything; escape terminal control characters.
         print(one_line(f"{key}: {value}"))
     return 0
 

@@ -20,8 +20,8 @@ from .train import make_config, needs_train_extra
 
 
 def study(arguments: argparse.Namespace) -> int:
-    """Train the rows, write table and curves; status 1 where a row failed."""
-    if not arguments.out:  # Path("") is the present folder
+    """Train the rows, write table and curves; the exit status is 1 if a row failed."""
+    if not arguments.out:  # Path("") is the current folder
         raise OutputError("--out is empty; give a directory for the study")
     content = load_study(arguments.file)
     running = needs_train_extra(".train.study_run")
@@ -51,9 +51,9 @@ def _fit(row: Row, classes: tuple[str, ...]) -> str:
 
 def _pictures(content: Study, arguments: argparse.Namespace,
               check: Callable[[Study, dict[str, tuple[str, ...]]], None]) -> dict[str, Dataset]:
-    """The data set of each row; rows whose pictures have one shape and fit share theirs.
+    """The data set of each row; rows with the same shape and fitting rule share one.
 
-    ``check`` gets the classes of a row's pictures before they are read.
+    ``check`` is called with the classes of a row's pictures before they are read.
     """
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     sharing: dict[tuple[tuple[int, int, int], str | None], list[Row]] = {}

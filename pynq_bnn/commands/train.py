@@ -1,4 +1,4 @@
-"""``train``, ``compile`` and ``import``; torch and brevitas are imported when a command runs, not before."""
+"""``train``, ``compile`` and ``import``; torch and brevitas are imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ..zoo.untrained import untrained_network
 
 log = logging.getLogger(__name__)
 
-# The value of --from for random weights where a network that ships would be the start.
+# The value of --from that asks for random weights where the default would be a shipped network.
 SCRATCH = "scratch"
-# Flag (a field of TrainConfig), its type, what it is.
+# Flag (a field of TrainConfig), its type, its help text.
 CONFIG_OPTIONS = (
     ("epochs", int, "passes over the training pictures"),
-    ("batch", int, "pictures a step"),
+    ("batch", int, "pictures per step"),
     ("optimizer", OPTIMIZERS, "optimizer"),
     ("lr", float, "highest learning rate"),
     ("schedule", SCHEDULES, "how the rate falls"),
@@ -41,10 +41,10 @@ CONFIG_OPTIONS = (
     ("step-gamma", float, "factor of each such step"),
     ("loss", LOSSES, "loss"),
     ("label-smoothing", float, "label smoothing"),
-    ("crop", int, "random crop out of a frame padded by so many pixels"),
-    ("flip", bool, "mirror half of the pictures (default: for colour pictures, but of digits and GTSRB's signs)"),
-    ("cutout", int, "side of a square of grey at a random place"),
-    ("pool", int, "augmented copies of the pictures that are made once and taken in turn; 0 for new ones each epoch"),
+    ("crop", int, "random crop from the picture padded by N pixels"),
+    ("flip", bool, "mirror half of the pictures (default: for colour pictures, except digits and GTSRB's signs)"),
+    ("cutout", int, "side of a grey square at a random position"),
+    ("pool", int, "number of augmented copies of the pictures, made once and used in turn; 0: new ones each epoch"),
     ("distort", float, "strength of rotation, size, shear, shift and elastic distortion, for digits"),
     ("gradient", GRADIENTS, "gradient of the sign"),
     ("stochastic", bool, "draw the signs of activations at random while training"),
@@ -56,10 +56,10 @@ CONFIG_OPTIONS = (
     ("validation", float, "part held out for choosing the best epoch"),
     ("seed", int, "seed of weights, order and augmentation"),
 )
-# What a command line gets when it does not say: digits and arrows must not be mirrored, photographs may.
+# Defaults of the command line by kind of picture: digits and arrows must not be mirrored, photographs may.
 _COLOUR_DEFAULTS = {"crop": 4, "flip": True}
 _DIGIT_DEFAULTS = {"distort": 0.7}
-# A twin of real weights wants smaller steps and a decay.
+# A real-valued network needs smaller steps and weight decay.
 _REAL_DEFAULTS = {"lr": 0.002, "weight_decay": 0.1}
 
 
@@ -74,7 +74,7 @@ def config_default(flag: str) -> object:
 
 
 def needs_train_extra(module: str) -> ModuleType:
-    """A module of this package that needs torch, or one clear error."""
+    """Import a module of this package that needs torch; raises TrainError with advice if that fails."""
     from importlib import import_module
 
     try:
@@ -86,18 +86,18 @@ def needs_train_extra(module: str) -> ModuleType:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train and say what to do with the result."""
+    """Train, and print what to do with the result."""
     fit_module = needs_train_extra(".train.fit")
     with needs_train_extra(".train.processes").process_group(arguments.device):
         return _train(arguments, fit_module)
 
 
 def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
-    fit_module.choose_device(arguments.device)  # a missing device is told before the data are read
+    fit_module.choose_device(arguments.device)  # report a missing device before the data are read
     input_spec = needs_train_extra(".train.checkpoint").input_spec
     logging.getLogger("pynq_bnn").setLevel(logging.INFO)
     topology = widened(find_topology(arguments.network), arguments.width)
-    _config(arguments, topology, topology.classes)  # so is a setting out of range
+    _config(arguments, topology, topology.classes)  # likewise a setting out of range
     fit_module.check_folder(arguments.out, arguments.resume)  # and a folder that is in use
 
     def fit(classes: Sequence[str]) -> str:
@@ -120,14 +120,14 @@ def _train(arguments: argparse.Namespace, fit_module: ModuleType) -> int:
     for key, value in outcome.items():
         print(f"{key}: {value:.4f}" if isinstance(value, float) else f"{key}: {value}")
     if config.real:
-        print(f"let it teach with: pynq-bnn train … --teacher {arguments.out}")
+        print(f"use it as a teacher with: pynq-bnn train … --teacher {arguments.out}")
     else:
         print(f"fold it into a file with: pynq-bnn compile {arguments.out} -o {topology.name}.bnn")
     return 0
 
 
 def _check_foldable(topology: Topology, arguments: argparse.Namespace, classes: tuple[str, ...]) -> None:
-    """Refuse at once what ``compile`` would refuse after hours, and say whether the accelerator will take it."""
+    """Raise now what ``compile`` would raise after hours of training, and log whether it fits the accelerator."""
     network = untrained_network(replace(topology, classes=classes))
     write_network(network)
     if not arguments.real:
@@ -135,7 +135,7 @@ def _check_foldable(topology: Topology, arguments: argparse.Namespace, classes: 
 
 
 def _accelerator_message(network: Network) -> tuple[int, str]:
-    """Level of a log and its words."""
+    """Log level and message about whether the network fits the accelerator."""
     refusal = accelerator_refusal(network)
     if refusal:
         return logging.WARNING, f"{refusal}; the processor (backend cpu) runs it"
@@ -143,7 +143,7 @@ def _accelerator_message(network: Network) -> tuple[int, str]:
 
 
 def _start(arguments: argparse.Namespace, topology: Topology, config: TrainConfig, pictures: int) -> str | None:
-    """What to start from: what was asked for, else for few pictures a network that ships."""
+    """The network to start from: the requested one, else with few pictures a shipped network; None for random."""
     warm = needs_train_extra(".train.warm")
     if arguments.start is not None:
         return None if arguments.start == SCRATCH else arguments.start
@@ -151,11 +151,11 @@ def _start(arguments: argparse.Namespace, topology: Topology, config: TrainConfi
         return None
     start: str | None = warm.default_start(topology, config, pictures)
     if start:
-        log.info("few pictures (%d): started from %s, which ships; --from %s begins with random weights", pictures,
-                 start, SCRATCH)
+        log.info("few pictures (%d): started from %s, a shipped network; --from %s starts with random weights",
+                 pictures, start, SCRATCH)
     else:
-        log.warning("few pictures (%d) for random weights, and no network that ships has these layers; cnv-cifar10 for"
-                    " colour and lfc-mnist for digits start from theirs", pictures)
+        log.warning("few pictures (%d) for random weights, and no shipped network has these layers; cnv-cifar10 for"
+                    " colour and lfc-mnist for digits start from shipped weights", pictures)
     return start
 
 
@@ -166,7 +166,7 @@ def _config(arguments: argparse.Namespace, topology: Topology, classes: Sequence
 
 
 def make_config(given: dict[str, Any], topology: Topology, classes: Sequence[str]) -> TrainConfig:
-    """The settings given, else the defaults of the kind of network and of pictures with these classes."""
+    """The given settings, with defaults by the kind of network and by the kind of pictures with these classes."""
     defaults: dict[str, Any] = {}
     if topology.channels == 3:
         defaults |= {**_COLOUR_DEFAULTS, "flip": tuple(classes) not in (DIGITS, GTSRB_CLASSES)}
@@ -186,7 +186,7 @@ def compile(arguments: argparse.Namespace) -> int:
     save_network(network, output)
     print(f"wrote {output}: {output.stat().st_size:,} bytes, {len(network.layers)} layers, checked against torch")
     if "temperature" not in network.provenance:
-        print("the training was not run to its end: probabilities are not calibrated, no test accuracy is noted")
+        print("the training has not finished: probabilities are not calibrated, no test accuracy is recorded")
     return 0
 
 

@@ -30,13 +30,13 @@ CHECK_IMAGES = 16
 def compile_checkpoint(path: str | Path, name: str | None = None, fit: str | None = None) -> Network:
     """Fold the checkpoint at ``path`` (a file, or a training directory) into integers.
 
-    The result is run against the torch model on pictures of noise; any difference is an error. ``fit``
-    replaces the rule by which the network's pictures are fitted.
+    The result is compared with the torch model on generated pictures; any difference is an error. ``fit`` replaces the
+    network's rule for fitting pictures.
 
     Raises
     ------
     TrainError
-        The checkpoint is missing, damaged or contradicts itself, or torch and integers differ.
+        The checkpoint is missing, damaged or inconsistent, or the torch model and the folded network differ.
     """
     state = load_checkpoint(path)
     model, topology = restore_model(state, str(path))
@@ -70,13 +70,14 @@ def _positive(block: BinaryBlock, node: RowNode) -> tuple[Positive, ...]:
 
 
 def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int, shortcut: int | None = None) -> Positive:
-    """Whether the activation of ``block``, in eval mode, is +1 for a sum of each channel.
+    """A function that returns whether the activation of ``block`` in eval mode is +1, given one sum per channel.
 
-    The block's own float32 operations, on a sample of the shape in which they see it, contiguous on the CPU.
+    It applies the block's own float32 operations to a sample of their usual shape, contiguous on the CPU.
 
     Parameters
     ----------
-    shape : (C, H, W) or (C,), of one sample
+    shape : tuple of int
+        (C, H, W) or (C,), of one sample.
     bound : int
         The largest sum.
     shortcut : int, optional
@@ -85,7 +86,7 @@ def positive(block: BinaryBlock, shape: tuple[int, ...], bound: int, shortcut: i
     Raises
     ------
     TrainError
-        When batch norm leaves the finite numbers.
+        Batch norm produces values that are not finite.
     """
     def joined(acc: Array) -> Tensor:
         sample = _sample(acc, shape)
@@ -108,7 +109,7 @@ def _sample(acc: Array, shape: tuple[int, ...]) -> Tensor:
 
 
 def fold_head(norm: Norm) -> tuple[Array, Array]:
-    """Scale and offset, (K,) float32 each, of the affine map that batch norm makes of the scores."""
+    """Scale and offset, (K,) float32 each, of the last layer's batch norm as an affine map of the scores."""
     scale, offset = affine(norm)
     return scale.numpy().astype(np.float32), offset.numpy().astype(np.float32)
 
@@ -125,12 +126,12 @@ def _bits(layer: BinaryLayer) -> Array:
 
 
 def with_golden(network: Network, model: BinaryChain) -> Network:
-    """Add the golden image; its scores come from torch and must be what the integers give.
+    """Add the golden image, after checking that the folded network has the same scores as the torch model.
 
     Raises
     ------
     TrainError
-        When the folded network and the torch model differ on any of the check pictures.
+        The folded network and the torch model differ on any of the check pictures.
     """
     pixels = check_pictures(network.input.shape, CHECK_IMAGES)
     expected = torch_scores(model, network.input, pixels)
@@ -152,7 +153,7 @@ def torch_scores(model: BinaryChain, spec: InputSpec, pixels: Array) -> Array:
 
 
 def check_pictures(shape: tuple[int, int, int], count: int) -> Array:
-    """Pictures of coloured waves and noise, (count, H, W, C) uint8, the same on every machine and day."""
+    """Pictures of coloured waves and noise, (count, H, W, C) uint8, always the same on every machine."""
     h, w, c = shape
     rng = np.random.Generator(np.random.PCG64(2016))
     y, x = np.mgrid[0:h, 0:w][..., None]

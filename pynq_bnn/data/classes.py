@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS = tuple("0123456789")
-# GTSRB's classes 00000 to 00042, whose publisher gives numbers and pictures.
+# GTSRB's classes 00000 to 00042; its publisher provides only numbers and pictures.
 GTSRB_CLASSES = (
     "speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70", "speed limit 80",
     "end of speed limit 80", "speed limit 100", "speed limit 120", "no passing", "no passing for trucks",

@@ -28,18 +28,18 @@ from .svhn import read_part, read_training
 log = logging.getLogger(__name__)
 
 CIFAR_RECORD = 1 + 32 * 32 * 3
-# The input of a network, or what gives it for the classes of its pictures.
+# The input of a network, or a function that returns it for the classes of the pictures.
 Spec = Union[InputSpec, Callable[[tuple[str, ...]], InputSpec]]
-# What a .gz may unpack to; MNIST's largest file has 47 MB.
+# Maximum unpacked size of a .gz file; MNIST's largest has 47 MB.
 _MAX_UNPACKED = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set; ``validation`` and ``test`` are None where the directory holds no such split.
+    """A data set; ``validation`` and ``test`` are None if the directory holds no such split.
 
-    content : what tells it from other data sets wherever it lies: a checksum of the files of its training and
-    validation pictures; empty where the arrays themselves, which no decoder made, say the same.
+    content : checksums of the files of its training and validation pictures, which identify it wherever it is stored;
+    empty for published sets, whose arrays can be compared directly because no decoder was involved.
     """
 
     name: str
@@ -63,22 +63,23 @@ def load_dataset(directory: str | Path, spec: Spec, *, parts: str = "all",
                  check: Callable[[tuple[str, ...]], None] | None = None) -> Dataset:
     """The data set in ``directory``, its layout recognised from the files.
 
-    What was found, pictures a class, is logged as information; what is passed over as a warning.
+    The number of pictures per class is logged as information, skipped files as a warning.
 
     Parameters
     ----------
     spec : InputSpec, or callable
-        The network's input, or what gives it for the classes; pictures of own folders are brought to its size,
-        published sets must have it.
+        The network's input, or a function that returns it for the classes. Pictures in class folders are fitted to its
+        size; published sets must have that size.
     parts : str
-        "all", or "test" for what ``evaluate`` scores: the training part is not read where a test part exists, and a
+        "all", or "test" for what ``evaluate`` scores: the training part is not read if there is a test part, and a
         class may be missing.
     progress : callable, optional
         Wraps the list of pictures to read, e.g. ``tqdm``.
     prepare : callable, optional
-        From an own picture (a path or a PIL image) to its (H, W, C) uint8 pixels, instead of the network's rule.
+        From a picture of a class folder (a path or a PIL image) to its (H, W, C) uint8 pixels, instead of the
+        network's rule.
     check : callable, optional
-        Called with the classes before a picture is read; what it raises is passed on.
+        Called with the classes before any picture is read; its exceptions are passed on.
 
     Raises
     ------
@@ -86,12 +87,12 @@ def load_dataset(directory: str | Path, spec: Spec, *, parts: str = "all",
         Names the missing or damaged file, or the layouts that fit.
     """
     root = Path(directory)
-    if not str(directory) or not is_dir(root):  # Path("") is the present folder
+    if not str(directory) or not is_dir(root):  # Path("") is the current folder
         raise DataError(f"{str(directory) or 'an empty name'} is not a directory; {LAYOUTS}")
     progress, check = progress or (lambda paths: paths), check or (lambda classes: None)
     published = _published(root)
     if published:
-        # A directory may hold several; the last one is the one to complain about.
+        # A directory may hold several sets; if none fits, the error is about the last one.
         read, _, classes = next((one for one in published if one[1] == _for_classes(spec, one[2]).shape), published[-1])
         check(classes)
         data = _sized(read(parts), _for_classes(spec, classes))
@@ -147,7 +148,7 @@ def _read(path: Path) -> bytes:
             with gzip.open(zipped) as file:
                 content = file.read(_MAX_UNPACKED + 1)
             if len(content) > _MAX_UNPACKED:
-                raise DataError(f"{zipped} unpacks to more than {_MAX_UNPACKED} bytes; this is no such data set")
+                raise DataError(f"{zipped} unpacks to more than {_MAX_UNPACKED} bytes, too much for this data set")
             return content
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {first_line(error)}") from None

@@ -1,4 +1,4 @@
-"""Own pictures: one folder a class, flat or inside train, val and test, and whatever archives wrap around them."""
+"""Pictures in one folder per class, directly or inside train, val and test, or within folders left by an archive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .split import LAYOUTS, Split
 
 log = logging.getLogger(__name__)
 
-# Names of the splits' folders, in any case of letters.
+# Names of the splits' folders, upper or lower case.
 SPLITS = {
     "train": ("train", "training", "train_set", "training_set"),
     "validation": ("val", "valid", "validate", "validation", "val_set", "validation_set"),
@@ -29,28 +29,29 @@ SPLITS = {
 # Words that mark a split inside a longer name, such as seg_train or Final_Training.
 _SPLIT_WORDS = {word: split for split, names in SPLITS.items() for name in names for word in (name, name + "set")}
 _UNLABELLED_WORDS = {"pred", "predict", "prediction", "unlabeled", "unlabelled"}
-# What archivers, file systems and file managers leave behind.
+# Folders left by archivers, file systems and file managers.
 _JUNK_FOLDERS = {"__macosx", "lost+found", "system volume information", "$recycle.bin", "@eadir", "__pycache__"}
-# Texts lie beside pictures by right.
+# Text files beside pictures are normal and not reported.
 _TEXTS = {".md", ".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".html", ".ini", ".log", ".py", ".ipynb", ".db"}
-# Pillow registers suffixes of formats that it cannot read, or that are documents and films.
+# Formats whose suffixes Pillow registers, but which it cannot read, or which are documents or films.
 _NO_PICTURES = {"PDF", "MPEG", "EPS", "HDF5", "BUFR", "GRIB", "WMF"}
-# Pictures that Pillow does not read by itself: worth converting.
+# Pictures that Pillow alone cannot read; the user is advised to convert them.
 _CONVERTIBLE = {".heic", ".heif", ".avif", ".jxl", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf",
                 ".rw2", ".pdf", ".eps"}
-# Folders around folders; deeper nesting is a loop of links.
+# Maximum number of folders wrapped around the data; deeper nesting is a loop of links.
 _MOST_WRAPPERS = 8
 
-# What wraps the list of pictures to read: path and label of each.
+# Wraps the list of pictures to read, (path, label) each, for a progress bar.
 Progress = Callable[[Sequence[tuple[Path, int]]], Iterable[tuple[Path, int]]]
 
 
 @dataclass
 class Reading:
-    """Pictures on their way into a split: their files, and what is to be done with each.
+    """The files of a split that is to be read.
 
-    pairs : (path, label) of every picture; groups : of each pair, or empty; crc : of the files read so far, names left
-    out, so that a folder may be moved.
+    pairs : (path, label) of every picture.
+    groups : group number of each pair, or empty.
+    crc : checksum of the contents read so far, without names, so that a folder may be moved.
     """
 
     pairs: list[tuple[Path, int]]
@@ -58,12 +59,12 @@ class Reading:
     crc: int = 0
 
     def read(self, classes: Sequence[str], prepare: Callable[[Path], Array], progress: Progress) -> Split | None:
-        """The pictures; one that cannot be read is left out with a warning. None where none can be.
+        """The pictures, without those that cannot be read (with a warning); None if there are none.
 
         Raises
         ------
         DataError
-            A class has pictures, and none of them can be read.
+            A class has pictures, but none of them can be read.
         """
         images, kept = [], []
         for number, (path, _) in enumerate(progress(self.pairs)):
@@ -73,7 +74,7 @@ class Reading:
                 kept.append(number)
             except ImageError as error:
                 log.warning("left out: %s", error)
-            except OSError as error:  # gone in the meantime
+            except OSError as error:  # the file has disappeared
                 raise DataError(f"cannot read {path}: {first_line(error)}") from None
         labels = [self.pairs[number][1] for number in kept]
         counts = Counter(label for _, label in self.pairs)
@@ -89,20 +90,20 @@ class Reading:
 
 
 def find_folders(root: Path, needs_train: bool) -> tuple[dict[str, Path | None], tuple[str, ...]]:
-    """The folder of each split (None where there is none; all of it training when it is flat) and the classes.
+    """The folder of each split (None if missing; without splits, ``root`` is the training folder) and the classes.
 
-    Folders that only wrap others are looked through: one folder around everything, ``seg_train/seg_train/CLASS``.
+    Folders that only wrap others are skipped: one folder around everything, ``seg_train/seg_train/CLASS``.
 
     Parameters
     ----------
     needs_train : bool
-        Whether there must be training pictures, of two classes or more; else the classes are those of the split that
-        is there to be scored.
+        Whether there must be training pictures, of at least two classes; otherwise the classes are those of the split
+        to be scored.
 
     Raises
     ------
     DataError
-        Fewer classes than needed, splits and classes side by side, or a training folder that is missing.
+        There are too few classes, splits and classes side by side, or no training folder.
     """
     root = _unwrapped(root, splits=True)
     folders = _split_folders(root)
@@ -142,7 +143,7 @@ def _split_folders(root: Path) -> dict[str, Path | None]:
 
 
 def _labelled(split: str, folder: Path | None) -> Path | None:
-    """The folder that holds the split's class folders; None where its pictures have no classes."""
+    """The folder that holds the split's class folders; None if its pictures have no classes."""
     if folder is None:
         return None
     folder = _unwrapped(folder, splits=False)
@@ -159,9 +160,9 @@ def _exact_split(folder: Path) -> str | None:
 
 
 def _loose_splits(root: Path) -> dict[Path, str]:
-    """Splits told by a word of their names, as in seg_train and Final_Test, where every folder is such a one.
+    """Splits recognised by a word in their names, as in seg_train and Final_Test, if every folder has such a name.
 
-    Each must hold folders and no pictures of its own, so that a class called "crash test" stays one.
+    Each must hold folders and no pictures directly, so that a class called "crash test" is not taken for a split.
     """
     found: dict[Path, str] = {}
     for folder in subfolders(root):
@@ -176,9 +177,9 @@ def _loose_splits(root: Path) -> dict[Path, str]:
 
 
 def _unwrapped(folder: Path, splits: bool) -> Path:
-    """``folder``, or where it holds one folder of folders and nothing else, that one.
+    """``folder``, or the folder inside it if that is the only one and holds folders, and so on inwards.
 
-    With ``splits`` a split is no such wrapper.
+    With ``splits``, a folder of a split is not treated as such a wrapper.
     """
     for _ in range(_MOST_WRAPPERS):
         inside = subfolders(folder)
@@ -193,7 +194,7 @@ def _unwrapped(folder: Path, splits: bool) -> Path:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in ``folder``, sorted; none that is hidden or left by an archiver or a file system."""
+    """The folders in ``folder``, sorted, without hidden ones and those left by archivers or file systems."""
     try:
         return sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith(".")
                       and d.name.casefold() not in _JUNK_FOLDERS)
@@ -202,13 +203,13 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Whether a file's suffix is one of a picture that Pillow reads."""
+    """Whether the suffix is that of a picture format that Pillow reads."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind in Image.OPEN and kind not in _NO_PICTURES
 
 
 def is_class_folder(folder: Path) -> bool:
-    """Whether it holds pictures and no folder."""
+    """Whether the folder holds pictures and no folders."""
     return not subfolders(folder) and _holds_pictures(folder)
 
 
@@ -220,7 +221,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _files_below(folder: Path) -> Iterable[Path]:
-    """Every file below ``folder`` that is not hidden, nor in a folder that is or that an archiver left."""
+    """Every file below ``folder``, except hidden ones and those in folders that are hidden or left by archivers."""
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
         if not any(part.startswith(".") or part.casefold() in _JUNK_FOLDERS for part in parts) and path.is_file():
@@ -228,12 +229,12 @@ def _files_below(folder: Path) -> Iterable[Path]:
 
 
 def picture_paths(folder: Path) -> list[Path]:
-    """Every file below ``folder`` whose suffix is one of a picture that Pillow reads, sorted; none that is hidden."""
+    """Every picture file below ``folder`` that Pillow reads, by suffix, sorted, without hidden ones."""
     return _sorted_files(folder)[0]
 
 
 def skipped_files(folder: Path) -> Counter[str]:
-    """How many files below ``folder`` are neither texts nor pictures that Pillow reads, by suffix ("" for none)."""
+    """Counts of the files below ``folder`` that are neither texts nor readable pictures, by suffix ("" for none)."""
     return _sorted_files(folder)[1]
 
 
@@ -252,7 +253,7 @@ def _sorted_files(folder: Path) -> tuple[list[Path], Counter[str]]:
 
 
 def skipped_words(skipped: Counter[str]) -> str:
-    """What was passed over, in words, with the advice to convert what may hold pictures."""
+    """A message about skipped files, with the advice to convert those that may be pictures."""
     names = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in skipped.most_common())
     words = f"left out, no pictures that can be read here: {names}"
     convertible = [suffix for suffix, _ in skipped.most_common() if suffix in _CONVERTIBLE]
@@ -267,12 +268,12 @@ def scan_split(folder: Path, classes: tuple[str, ...], needs_all: bool) -> Readi
     Parameters
     ----------
     needs_all : bool
-        Whether every class must have a picture; else one that has none is named in a warning.
+        Whether every class must have a picture; otherwise classes without pictures are named in a warning.
 
     Raises
     ------
     DataError
-        A class is unknown, or has no picture though it must.
+        A class is unknown, or has no picture but needs one.
     """
     inside = subfolders(folder)
     labels = match_names([d.name for d in inside], classes)

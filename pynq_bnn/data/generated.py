@@ -1,4 +1,4 @@
-"""Pictures made on the spot, for demonstrations without a camera and without a data set."""
+"""Generated pictures, for demonstrations without a camera and without a data set."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..errors import DataError, OutputError
 from ..pillow import Resampling
 
 SHAPES = ("circle", "square", "triangle", "star")
-# Corners, and the inner radius where it is not the outer one, as a star's.
+# Number of corners, and the radius of every second one, as a factor (a star has inner corners).
 _CORNERS = {"square": (4, 1.0), "triangle": (3, 1.0), "star": (10, 0.42)}
 
 
 def film_of(photo: Image.Image, frames: int, size: tuple[int, int] = (480, 360)) -> Iterator[Image.Image]:
-    """Frames as of a camera that is led in a circle over ``photo`` and comes nearer.
+    """Frames like those of a camera that moves in a circle over ``photo`` and zooms in.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ def film_of(photo: Image.Image, frames: int, size: tuple[int, int] = (480, 360))
 
 
 def write_film(folder: str | Path, photos: Sequence[str | Path], frames: int = 24) -> Path:
-    """Write the films of some photos as one sequence of numbered JPEGs; the folder is a source for a camera's place.
+    """Write the films of some photos as one sequence of numbered JPEGs; the folder can be used instead of a camera.
 
     Parameters
     ----------
     folder : path
-        Made where it is missing; a film that is there is written over.
-    photos : paths
+        Created if missing; a film in it is overwritten.
+    photos : sequence of paths
     frames : int
-        Of each photo.
+        Number of frames per photo.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write_film(folder: str | Path, photos: Sequence[str | Path], frames: int = 2
 
 
 def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> Array:
-    """A filled shape of any size, place and turn within a square.
+    """A filled shape of random size, position and rotation within a square.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> Array:
 
     Returns
     -------
-    (side, side) float32, 1 inside, 0 outside, between them on the outline
+    (side, side) float32: 1 inside, 0 outside, values in between on the outline
     """
     fine = 4 * side
     radius = fine * rng.uniform(0.2, 0.42)
@@ -102,7 +102,7 @@ def shape_mask(name: str, rng: np.random.Generator, side: int = 48) -> Array:
 
 
 def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Image:
-    """A shape of one colour on a ground of another, lighter or darker, both uneven, with scraps and noise beside it.
+    """A shape on a lighter or darker background, both unevenly lit, with stray lines and noise.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Ima
     ground, colour = _two_colours(rng)
     canvas = Image.new("RGB", (side, side), ground)
     draw = ImageDraw.Draw(canvas)
-    for _ in range(rng.integers(2, 6)):  # scraps: short lines of any colour
+    for _ in range(rng.integers(2, 6)):  # stray lines of any colour
         ends = rng.uniform(0, side, 2)
         draw.line([tuple(ends), tuple(ends + rng.uniform(-0.4, 0.4, 2) * side)],
                   tuple(int(c) for c in rng.integers(0, 256, 3)), int(rng.integers(1, 4)))
@@ -126,7 +126,7 @@ def draw_shape(name: str, rng: np.random.Generator, side: int = 48) -> Image.Ima
 
 
 def _two_colours(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two colours that differ by 80 grey levels or more, either one the lighter."""
+    """Two colours that differ by at least 80 grey levels; either may be the lighter."""
     while True:
         first, second = rng.integers(0, 256, (2, 3))
         if abs(int(first @ (299, 587, 114)) - int(second @ (299, 587, 114))) >= 80_000:
@@ -134,7 +134,7 @@ def _two_colours(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, 
 
 
 def write_shapes(folder: str | Path, train: int = 120, test: int = 30, seed: int = 1) -> Path:
-    """A small data set of drawn shapes: ``train/`` and ``test/`` with a folder for each of ``SHAPES``.
+    """Write a small data set of drawn shapes: ``train/`` and ``test/`` with a folder for each of ``SHAPES``.
 
     Parameters
     ----------

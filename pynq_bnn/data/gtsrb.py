@@ -1,9 +1,10 @@
-"""GTSRB, the German Traffic Sign Recognition Benchmark (Stallkamp et al. 2012), as its publisher packs it.
+"""GTSRB, the German Traffic Sign Recognition Benchmark (Stallkamp et al. 2012), in its publisher's layout.
 
 ``Final_Training/Images/00000 … 00042`` hold pictures ``TRACK_FRAME.ppm`` and ``GT-00000.csv``; ``Final_Test/Images``
-holds pictures, and ``GT-final_test.csv`` of another archive their classes. The tables are separated by semicolons:
+holds pictures, whose classes are in ``GT-final_test.csv`` from another archive. The tables are separated by semicolons:
 Filename, Width, Height, Roi.X1, Roi.Y1, Roi.X2, Roi.Y2, ClassId. Pictures have a border of a tenth, at least 5 pixels,
-around the sign; what a network sees is the region of interest, X2 and Y2 left out (with them it would be 4 pixels).
+around the sign. The network sees the region of interest, with X2 and Y2 exclusive (inclusive, the border would be only
+4 pixels).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Places:
-    """Where the parts lie; None for one that is not there. ``table`` is that of the test pictures."""
+    """The folders of the parts and the table of the test pictures; None for what is missing."""
 
     train: Path | None
     test: Path | None
@@ -55,7 +56,7 @@ class Signs(Reading):
 
 
 def find_gtsrb(root: Path) -> Places | None:
-    """Where GTSRB lies: unpacked into ``root``, each archive in a folder of its own there, or ``root`` is a part."""
+    """Find GTSRB: unpacked into ``root``, each archive in its own folder there, or ``root`` itself is one part."""
     bases = [root, root / "GTSRB", *_folders(root, "*/GTSRB")]
     trains = [base / place for base in bases for place in ("Final_Training/Images", "Training")]
     tests = [base / "Final_Test/Images" for base in bases]
@@ -81,12 +82,12 @@ def _is_training(place: Path) -> bool:
 
 
 def scan_training(place: Path) -> Signs:
-    """The training pictures; frames of one track, which show the same sign, are one group.
+    """The training pictures; the frames of a track, which show the same sign, form a group.
 
     Raises
     ------
     DataError
-        Names the table that is missing, damaged or without a picture.
+        A table is missing, damaged or without a picture.
     """
     signs = Signs([])
     tracks: dict[tuple[int, str], int] = {}
@@ -105,12 +106,12 @@ def scan_training(place: Path) -> Signs:
 
 
 def scan_test(places: Places, needed: bool) -> Signs | None:
-    """The test pictures; None, with a warning unless ``needed``, where the table of their classes is not there.
+    """The test pictures; None, with a warning, if the table of their classes is missing.
 
     Raises
     ------
     DataError
-        The table is missing though ``needed``, or damaged.
+        The table is damaged, or missing and ``needed``.
     """
     if places.test is None:
         return None
@@ -163,5 +164,5 @@ def _row(row: dict[str, str | None], pictures: Path, where: str) -> tuple[Path, 
 
 
 def cutter(signs: Signs, prepare: Callable[[Picture], Array]) -> Callable[[Path], Array]:
-    """``prepare`` for a path among ``signs``, its region cut out."""
+    """A function from a path in ``signs`` to the prepared pixels of its sign."""
     return partial(signs.cut, prepare=prepare)

@@ -1,8 +1,8 @@
-"""Arrays of numbers in MATLAB's level 5 files (The MathWorks, "MAT-File Format"), checked before they are believed.
+"""Reads arrays of numbers from MATLAB's level 5 files (The MathWorks, "MAT-File Format"), with checks of all sizes.
 
-A file is a header of 128 bytes and elements: a type and a size, 32 bits each, then the content, filled up to 8 bytes.
-An array is an element of elements: flags, dimensions, name, values. SciPy's reader crashes on some damaged files and
-ends the whole process, which a data set that was copied badly must not do.
+A file is a header of 128 bytes and elements: a type and a size, 32 bits each, then the content, padded to 8 bytes.
+An array is an element of elements: flags, dimensions, name, values. SciPy's reader is not used because some damaged
+files crash it and with it the whole process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..arrays import Array
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-# Classes of arrays whose values are plain numbers, and the types they are returned as.
+# Classes of arrays of plain numbers, and the types in which they are returned.
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MOST_DIMENSIONS = 8
 # SVHN's largest array has 1.6 GB.
@@ -27,14 +27,14 @@ _MOST_BYTES = 1 << 32
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    """The arrays called ``names``, as far as they are there and hold real numbers.
+    """Those of the arrays called ``names`` that exist and hold real numbers.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        It is no such file, or damaged.
+        It is not such a file, or is damaged.
     """
     content = path.read_bytes()
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
@@ -58,7 +58,7 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
         if len(content) - place < 8:
             raise ValueError("it ends within an element")
         kind, size = struct.unpack_from(f"{order}2I", content, place)
-        if kind >> 16:  # a small one: its size is beside its type, its content where the size would be
+        if kind >> 16:  # a small element: the size shares a word with the type, and the content is in the size's place
             kind, size, start, step = kind & 0xFFFF, kind >> 16, place + 4, 8
         else:
             start, step = place + 8, 8 + (size if kind == _COMPRESSED else -(-size // 8) * 8)
@@ -80,7 +80,7 @@ def _unpacked(element: memoryview) -> memoryview:
 
 
 def _array(element: memoryview, order: str, names: tuple[str, ...]) -> tuple[str, Array | None]:
-    """Name and values; None for what is not asked for or holds no real numbers."""
+    """Name and values of an array; values are None if it is not requested or does not hold real numbers."""
     parts = _elements(element, order)
     try:
         (_, flags), (_, sizes), (_, label) = next(parts), next(parts), next(parts)

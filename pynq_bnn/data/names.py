@@ -1,4 +1,4 @@
-"""Class names of one place found again in another: a test folder's in the training's, a data set's in a network's."""
+"""Matches class names: those of a test folder to the training folder's, those of a data set to a network's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 
 def match_names(names: Sequence[str], known: Sequence[str]) -> list[int | None]:
-    """The place of each name in ``known``; None where it is not there.
+    """The index of each name in ``known``; None if it is not there.
 
-    Equal names come first. What is left is compared after Unicode composition (file systems decompose accents), then
-    without regard to upper and lower case, each time where exactly one name on either side can be meant.
+    Equal names are matched first. The rest is compared after Unicode composition (file systems decompose accents), then
+    ignoring case; each time a match counts only if it is unique on both sides.
     """
     places: dict[int, int] = {}
     for fold in (str, _composed, _folded):
@@ -23,7 +23,7 @@ def match_names(names: Sequence[str], known: Sequence[str]) -> list[int | None]:
 
 
 def _unique(places: list[int], names: Sequence[str], fold: Callable[[str], str]) -> dict[str, int]:
-    """Folded names that occur once, with their places."""
+    """Folded names that occur only once, with their indices."""
     counts = Counter(fold(names[i]) for i in places)
     return {fold(names[i]): i for i in places if counts[fold(names[i])] == 1}
 

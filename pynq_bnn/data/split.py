@@ -1,4 +1,4 @@
-"""Pictures with labels, and the words for the layouts they come in."""
+"""Pictures with labels, and texts about them for messages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from ..arrays import Array
 
 LAYOUTS = ("a data set directory holds the CIFAR-10 binary batches, the MNIST idx files, SVHN's train_32x32.mat and"
            " test_32x32.mat, GTSRB's Final_Training, or CLASS/picture.jpg for two classes or more")
-# Of more classes than this only the smallest and the largest are named.
+# With more classes than this, only the smallest and the largest are named.
 _NAMED = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images : (N, H, W, C) uint8; labels : (N,) int64, indices into the data set's classes.
+    """Pictures with labels.
 
-    groups : (N,) int64 or None; pictures of one number show the same thing, such as the frames of one drive past a
-    traffic sign, and must not lie on both sides of a hold-out.
+    images : (N, H, W, C) uint8.
+    labels : (N,) int64, indices into the data set's classes.
+    groups : (N,) int64 or None; pictures with the same number show the same object, such as the frames of one drive
+    past a traffic sign, and must not be divided between training and validation.
     """
 
     images: Array
@@ -37,12 +39,12 @@ class Split:
 
     @classmethod
     def joined(cls, splits: Sequence[Split]) -> Split:
-        """The pictures and labels of all ``splits``, one behind the other; groups are not kept."""
+        """The pictures and labels of all ``splits``, one after the other; groups are not kept."""
         return cls(*(np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels")))
 
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Split:
-        """No picture of ``shape``."""
+        """A split without pictures, whose images have ``shape``."""
         return cls(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 

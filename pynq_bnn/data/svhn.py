@@ -20,7 +20,7 @@ def svhn_file(place: Path, part: str) -> Path:
 
 
 def read_training(place: Path) -> Split:
-    """The training digits, and those of ``extra`` behind them where that file is there too."""
+    """The training digits, followed by those of ``extra`` if that file exists."""
     parts = ["train", "extra"] if is_file(svhn_file(place, "extra")) else ["train"]
     return Split.joined([read_part(place, part) for part in parts])
 
@@ -31,7 +31,7 @@ def read_part(place: Path, part: str) -> Split:
     Raises
     ------
     DataError
-        Names the file that is missing or is no such file.
+        The file is missing, damaged or not of SVHN.
     """
     path = svhn_file(place, part)
     if not is_file(path):

@@ -1,4 +1,4 @@
-"""Networks of other projects, as networks of this one."""
+"""Conversion of other projects' networks."""
 
 from .bnn_pynq import import_folder
 

@@ -1,11 +1,11 @@
-"""BNN-PYNQ parameter folders (cnvW1A1, lfcW1A1) to networks.
+"""Imports BNN-PYNQ parameter folders (cnvW1A1, lfcW1A1).
 
 A folder holds ``L-P-weights.bin`` and ``L-P-thres.bin`` for layer L and processing element P, little-endian
 64-bit words, and ``classes.txt``. With NF = neurons / PE and SF = inputs / SIMD:
 
 - weights word ``nf·SF + sf``, bit i, is synapse ``sf·SIMD + i`` of neuron ``nf·PE + P``; 1 is +1, 0 is −1;
 - threshold word ``nf`` belongs to neuron ``nf·PE + P``; its output bit is ``threshold < popcount(XNOR)``;
-- a short file reads as zeros past its end.
+- a file that is too short is read as if it ended with zeros.
 
 With n inputs, acc = 2·popcount − n, so the bit is ``acc ≥ 2·(threshold + 1) − n``: exact, in integers.
 
@@ -59,33 +59,33 @@ _CNV_POOLED = (1, 3)
 _LFC_PIXELS = 28 * 28
 
 _FILE_NAME = re.compile(r"(\d{1,4})-(\d{1,4})-(weights|thres)\.bin")
-# The widest threshold register of that time, ap_fixed<24, 16>; rows that never fire hold 32767.
+# BNN-PYNQ's widest threshold type, ap_fixed<24, 16>; rows that never fire hold 32767.
 _THRESHOLD_LIMIT = 2**23
 
-# The log loss of BNN-PYNQ's own cifar10 and mnist networks is least about here; no label depends on them.
+# About where the log loss of BNN-PYNQ's own cifar10 and mnist networks is lowest; no label depends on them.
 _CNV_TEMPERATURE = 72.0
 _LFC_TEMPERATURE = 85.0
 
 
 def import_folder(folder: str | Path, name: str | None = None) -> Network:
-    """The network in a BNN-PYNQ parameter folder, cnvW1A1 or lfcW1A1 as its files say.
+    """The network in a BNN-PYNQ parameter folder; its files show whether it is a cnvW1A1 or an lfcW1A1.
 
-    Scores are signed sums of the last layer; ``output.native_scores`` turns them into that project's
-    popcounts, 0…512 (cnvW1A1) or 0…1024 (lfcW1A1). A network from an lfcW1A1 folder decides by the highest
-    class whose thresholded bit is set, and for class 0 when none is; its logits are ≥ 0 where the bit is set.
+    Scores are signed sums of the last layer; ``output.native_scores`` converts them to BNN-PYNQ's popcounts, 0…512
+    (cnvW1A1) or 0…1024 (lfcW1A1). A network from an lfcW1A1 folder chooses the highest class whose thresholded bit is
+    set, and class 0 if none is; its logits are ≥ 0 where the bit is set.
 
     Parameters
     ----------
     folder : path
-        The folder with ``0-0-weights.bin`` and ``classes.txt`` (2 to 64 names, one a line).
+        The folder with ``0-0-weights.bin`` and ``classes.txt`` (2 to 64 names, one per line).
     name : str, optional
         The network's name instead of the folder's.
 
     Raises
     ------
     ImportFolderError
-        When the folder, ``classes.txt`` or a parameter file is missing, too large or makes no sense, names a class
-        twice or more classes than the network has outputs, or the folder is of another network (W1A2, W2A2).
+        The folder, ``classes.txt`` or a parameter file is missing, too large or invalid; ``classes.txt`` names a class
+        twice or more classes than the network has outputs; or the folder is of another network (W1A2, W2A2).
     """
     folder = Path(folder)
     classes = _read_classes(folder)
@@ -129,7 +129,7 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
 
 
 def _outputs(bits: Array) -> int:
-    """Rows of the last layer up to the last that is trained; BNN-PYNQ fills up with rows of +1."""
+    """Number of rows of the last layer up to the last trained one; BNN-PYNQ pads with rows of +1."""
     trained = np.flatnonzero(~bits.all(axis=1))
     return int(trained[-1]) + 1 if len(trained) else len(bits)
 
@@ -167,7 +167,7 @@ def _recognise(folder: Path) -> tuple[str, tuple[_Matrix, ...]]:
 
 
 class _ParameterFiles:
-    """Reads the files of a folder and keeps a SHA-256 over the name, size and content of each, in order."""
+    """Reads the files of a folder and computes a SHA-256 of their names, sizes and contents, in order."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -204,7 +204,7 @@ class _ParameterFiles:
         return values.astype(np.int64)
 
     def _words(self, name: str, count: int) -> Array:
-        """(count,) little-endian uint64, zeros past the end of the file."""
+        """(count,) little-endian uint64, padded with zeros if the file is shorter."""
         path = self._folder / name
         try:
             if not path.is_file():
@@ -242,30 +242,30 @@ def _build_cnv(layers: list[_Read], classes: tuple[str, ...]) -> _Parts:
 
 
 def _first_positive(thresholds: Array, node: RowNode) -> tuple[Positive]:
-    """The rule of the first layer: threshold < 2·acc."""
+    """The activation of the first layer: threshold < 2·acc."""
     return (lambda acc: thresholds < 2 * acc,)
 
 
 def _positive(thresholds: Array, node: RowNode) -> tuple[Positive]:
-    """The rule of the others: threshold < popcount, where acc = 2·popcount − fan-in."""
+    """The activation of the other layers: threshold < popcount, where acc = 2·popcount − fan-in."""
     return (lambda acc: 2 * thresholds < acc + node.fan_in,)
 
 
 def _cnv_codes() -> ByteCodes:
-    """q = clamp(floor(128·(2p/255 − 1) + 1/2), −128, 127), with the fraction over 510."""
+    """q = clamp(floor(128·(2p/255 − 1) + 1/2), −128, 127), as an integer division by 510."""
     return ByteCodes(np.clip((512 * np.arange(256) - 65025) // 510, -128, 127))
 
 
 def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> _Parts:
-    """``folder`` is for messages."""
+    """``folder`` is only for messages."""
     first, padding_count = _without_padding(layers[0][0], folder)
     hidden = [Unfolded(Fc(len(bits)), bits, partial(_positive, thresholds))
               for bits, thresholds in ((first, layers[0][1] - padding_count), *layers[1:-1])]
     count, (bits, thresholds) = len(classes), layers[-1]
     inputs = bits.shape[1]
-    # acc ≥ limit where threshold < popcount, within the sums and one more.
+    # acc ≥ limit where threshold < popcount, clipped to the range of sums (and one more, for never).
     limits = np.clip(2 * (thresholds[:count] + 1) - inputs, -inputs, inputs + 1)
-    # With no bit set BNN-PYNQ answers class 0, so that bit counts as set in any case; the logits keep its threshold.
+    # If no bit is set BNN-PYNQ answers class 0, so that bit always counts as set; the logits keep its threshold.
     decision_limits = np.concatenate([[-inputs], limits[1:]])
     output = OutputSpec(classes, np.ones(count), -limits, _LFC_TEMPERATURE, "highest_bit", decision_limits,
                         native_add=inputs, native_div=2)
@@ -273,10 +273,10 @@ def _build_lfc(layers: list[_Read], classes: tuple[str, ...], folder: Path) -> _
 
 
 def _without_padding(bits: Array, folder: Path) -> tuple[Array, Array]:
-    """Weights (neurons, 784) of the real pixels, and what the padding adds to each neuron's popcount.
+    """Weights (neurons, 784) of the real pixels, and the popcount that the padding adds to each neuron.
 
-    Padding inputs are bit 0: XNOR with their weight 1 gives 0. A last word of zeros, past the end of a short
-    file, has padding weights 0 and adds one for each.
+    Padding inputs are 0, and their weights 1, so XNOR gives 0. If a short file lacks a neuron's last word, that word is
+    read as zeros, and each padding input adds 1.
     """
     padding = bits[:, _LFC_PIXELS:]
     last_word = bits[:, -_LFC[0].simd:]
@@ -291,7 +291,7 @@ def _without_padding(bits: Array, folder: Path) -> tuple[Array, Array]:
 
 
 def _golden(network: Network) -> Golden:
-    from ..backends.cpu import CpuBackend  # reading a folder needs no backend but here
+    from ..backends.cpu import CpuBackend  # imported late: only this function needs a backend
 
     y, x, c = np.ogrid[tuple(map(slice, network.input.shape))]
     image = ((7 * y + 5 * x + 80 * c) % 256).astype(np.uint8)

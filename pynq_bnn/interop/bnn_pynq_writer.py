@@ -1,8 +1,8 @@
-"""A CNV network as a BNN-PYNQ parameter folder, for that project's tools and to try the way back.
+"""Writes a CNV network as a BNN-PYNQ parameter folder, for that project's tools and to test the import.
 
-The layout is that of :mod:`pynq_bnn.interop.bnn_pynq`. Three things of ours have no place in it: BNN-PYNQ has its own
-codes for pixels (one more than ``pixel − 128`` from 128 up), no scale and offset of the scores, and its own rule for
-fitting pictures. So answers are close to the network's, not equal.
+The layout is that of :mod:`pynq_bnn.interop.bnn_pynq`. It cannot represent three things: BNN-PYNQ has its own pixel
+codes (from 128 up, one more than ``pixel − 128``), no scale and offset of the scores, and its own preprocessing. So
+its answers are close to the network's, but not identical.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def write_folder(network: Network, folder: str | Path) -> Path:
     network : Network
         Signed 8-bit codes; 2 to 64 classes.
     folder : path
-        Made where it is missing; parameter files that are there are written over.
+        Created if missing; existing parameter files are overwritten.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def write_folder(network: Network, folder: str | Path) -> Path:
 
 
 def _check(network: Network) -> None:
-    """BNN-PYNQ's cnvW1A1 is one network; only weights, thresholds and classes may differ."""
+    """Raise NetworkError unless only weights, thresholds and classes differ from BNN-PYNQ's cnvW1A1."""
     wrong = None
     if network.input.shape != (32, 32, 3) or network.input.bits != 8 or not network.input.map.signed:
         wrong = "takes other pictures than 32×32 in colour with signed codes"
@@ -78,7 +78,7 @@ def _is_cnv_conv(layer: Layer, number: int) -> bool:
 
 
 def _write_layer(folder: Path, number: int, layer: Layer, matrix: _Matrix) -> None:
-    bits = np.ones((matrix.neurons, matrix.inputs), np.uint8)  # the last layer's other rows, as BNN-PYNQ has them
+    bits = np.ones((matrix.neurons, matrix.inputs), np.uint8)  # unused rows of the last layer are +1, as in BNN-PYNQ
     bits[:layer.outputs] = layer.weights.reshape(layer.outputs, -1)
     words = np.zeros((matrix.neurons, matrix.inputs // matrix.simd, 8), np.uint8)
     packed = np.packbits(bits.reshape(matrix.neurons, -1, matrix.simd), axis=2, bitorder="little")

@@ -1,1 +1,1 @@
-"""Where live answers go: windows, recordings, snapshots, notebooks."""
+"""Outputs of live answers: windows, recordings, snapshots, notebooks."""

@@ -1,4 +1,4 @@
-"""What a live run has answered, frame after frame, without the frames themselves."""
+"""The answers of a live run, frame by frame, without the frames themselves."""
 
 from __future__ import annotations
 

@@ -21,16 +21,16 @@ _NO_FRAME = np.zeros((0, 0, 3), np.uint8)
 
 
 def show_live(results: Generator[LiveResult, None, None], width: int = 480, pause: float = 0.1) -> History:
-    """Show live answers below the cell, one in the place of the other, until they end or the kernel is interrupted.
+    """Show live answers below the cell, each replacing the last, until they end or the kernel is interrupted.
 
     Parameters
     ----------
     results : generator
         ``classifier.stream(source)``; it is closed at the end, so that the camera is free again.
     width : int
-        Pixels of the picture.
+        Width of the picture in pixels.
     pause : float
-        Seconds between two pictures at least; every frame is classified, the browser gets some of them.
+        Minimum seconds between two pictures; every frame is classified, but not every one is shown.
 
     Returns
     -------
@@ -39,9 +39,9 @@ def show_live(results: Generator[LiveResult, None, None], width: int = 480, paus
     Raises
     ------
     OutputError
-        There is no IPython, so this is no notebook.
+        IPython is missing, so this is not a notebook.
     CameraError
-        The camera vanished.
+        The camera is gone.
     """
     try:
         from IPython.display import Image as Shown
@@ -60,7 +60,7 @@ def show_live(results: Generator[LiveResult, None, None], width: int = 480, paus
                     view = _update(view, Shown(_jpeg(frame_picture(last, width)), format="jpeg"), display)
                     due, last = time.monotonic() + pause, None
         except KeyboardInterrupt:
-            pass  # the notebook's button for it is how a camera is ended
+            pass  # interrupting the kernel is the normal way to stop a camera
     if last is not None:
         _update(view, Shown(_jpeg(frame_picture(last, width)), format="jpeg"), display)
     return History.of(seen)

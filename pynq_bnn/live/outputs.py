@@ -1,4 +1,4 @@
-"""Where live pictures go: a window, a recording, a snapshot."""
+"""Outputs of live pictures: a window, a recording, a snapshot."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ..pillow import Resampling
 # Container and codec that every build of OpenCV writes.
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
 SNAPSHOTS = (".png", ".jpg", ".jpeg")
-# OpenCV says nothing of writes that fail. So there is to be room for some whole frames and for what ends the file, an
-# index with so many bytes a frame; and no file grows beyond what its kind can hold.
+# OpenCV does not report failed writes. So before each write the disk must have room for some whole frames and for the
+# end of the file, an index with this many bytes per frame; and no file may exceed the limit of its format.
 _ROOM_FRAMES, _ROOM_BYTES, _INDEX_BYTES = 4, 1 << 18, 64
 _LARGEST = {".avi": (2 << 30) - (64 << 20)}
 
 
 class Window:
-    """A window on the desktop; q, Escape and its own button end it.
+    """A window on the desktop; q, Escape and its close button end it.
 
     Raises
     ------
     CameraError
-        There is no display, or no tkinter to open a window on it.
+        There is no display, or tkinter is missing.
     """
 
     def __init__(self, title: str) -> None:
@@ -60,7 +60,7 @@ class Window:
         self._due = 0.0
 
     def show(self, picture: Image.Image, rate: float = 0.0) -> None:
-        """Show a picture, not before 1/``rate`` seconds after the last where a rate is given."""
+        """Show a picture; with a ``rate``, at the earliest 1/``rate`` seconds after the last one."""
         while self.open and time.monotonic() < self._due:
             self._root.update()
             time.sleep(0.002)
@@ -69,7 +69,7 @@ class Window:
         self._due = time.monotonic() + (1 / rate if rate else 0.0)
         photo = self._image(picture, master=self._root)
         self._label.configure(image=photo)
-        self._shown = photo  # Tk itself keeps none
+        self._shown = photo  # Tk keeps no reference itself
         self._root.update()
 
     def _end(self) -> None:
@@ -77,26 +77,26 @@ class Window:
 
     def close(self) -> None:
         self.open = False
-        with contextlib.suppress(Exception):  # the desktop may have closed it
+        with contextlib.suppress(Exception):  # it may be closed already
             self._root.destroy()
 
 
 class Recording:
-    """A video file of pictures; it is there, whole, after :meth:`close`.
+    """A video file of pictures; it appears, complete, at :meth:`close`.
 
     Parameters
     ----------
     path : str or Path
         .avi (motion JPEG) or .mp4.
     rate : float
-        Frames a second.
+        Frames per second.
     live : bool
-        Pictures come as they please: each is written as often as the time since the first asks for.
+        Whether pictures come at irregular times: each is then repeated to keep the video in real time.
 
     Raises
     ------
     OutputError
-        The name or the place does not do, or the disk is full.
+        The path is unsuitable, or the disk is full.
     CameraError
         OpenCV is missing or cannot write such a file.
     """
@@ -113,16 +113,16 @@ class Recording:
         self._size, self._began, self.frames = (0, 0), 0.0, 0
 
     def add(self, picture: Image.Image) -> None:
-        """Append a picture; those of another size than the first are fitted into it.
+        """Append a picture; if its size differs from the first picture's, it is fitted into that.
 
         Raises
         ------
         OutputError
-            The disk, or the file, is full; what was recorded is kept by :meth:`close`.
+            The disk is full or the file has reached its limit; :meth:`close` keeps what was recorded.
         """
         now = time.monotonic()
         if self._writer is None:
-            # Codecs want even sides.
+            # Codecs need even sides.
             self._size, self._began = (picture.width // 2 * 2, picture.height // 2 * 2), now
             self._require_room()
             self._writer = self._open()
@@ -163,12 +163,12 @@ class Recording:
         return writer
 
     def close(self) -> None:
-        """Finish the file; without a picture there is none.
+        """Finish the file; without a picture none is written.
 
         Raises
         ------
         OutputError
-            It cannot be written, or does not hold what was recorded; as far as it does, it is kept.
+            It cannot be written, or does not hold all that was recorded; a readable part is kept.
         """
         writer, self._writer = self._writer, None
         try:
@@ -187,7 +187,7 @@ class Recording:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _readable(self) -> int:
-        """Frames in the finished file: as many as it says if it is whole, else as many as there are."""
+        """Number of frames in the finished file: as declared if it is complete, else counted by reading them."""
         with silent_stderr():
             capture = self._cv2.VideoCapture(str(self._partial))
             try:
@@ -201,7 +201,7 @@ class Recording:
 
 
 class Snapshot:
-    """A picture file of the last picture."""
+    """A picture file that holds the last picture."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = check_output(path)
@@ -223,7 +223,7 @@ def check_output(path: str | Path) -> Path:
     Raises
     ------
     OutputError
-        Its suffix names neither, or its folder is missing.
+        Its suffix is of neither, or its folder is missing or not writable.
     """
     path = Path(path)
     if path.suffix.lower() not in (*CODECS, *SNAPSHOTS):
@@ -235,6 +235,6 @@ def check_output(path: str | Path) -> Path:
 
 
 def output_to(path: str | Path, rate: float, live: bool) -> Recording | Snapshot:
-    """A :class:`Recording` or a :class:`Snapshot`, by the suffix of ``path``."""
+    """A :class:`Recording` or a :class:`Snapshot`, depending on the suffix of ``path``."""
     path = check_output(path)
     return Recording(path, rate, live) if path.suffix.lower() in CODECS else Snapshot(path)

@@ -12,8 +12,8 @@ from .blocks import BINARY_BLOCKS, BinaryBlocks, BinaryLayer, Parts, flatten
 from .chain import Chain, run_graph
 from .quant import BinaryWeight
 
-# Start of the latent weights. Small against ±1, so that Adam's steps of the learning rate flip signs from
-# the first epoch on.
+# Latent weights start within ± this. Small compared with ±1, so that Adam's steps, which are about as large as the
+# learning rate, flip signs from the first epoch on.
 INITIAL_WEIGHT = 0.1
 
 
@@ -64,6 +64,6 @@ class BinaryChain(Chain):
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """Keep latent weights in [−1, 1] (Courbariaux 2016, algorithm 1); beyond, they could not flip any more."""
+        """Clip latent weights to [−1, 1] (Courbariaux 2016, algorithm 1); larger ones could hardly flip any more."""
         for layer in self.binary_layers():
             layer.weight.clamp_(-1, 1)

@@ -1,7 +1,7 @@
 """The blocks of a model, one for each kind of row: with 1-bit weights and activations, and in full precision.
 
-Every binary block sums exact integers first (weights ±1, inputs ±1 or q) and scales after the sum, so a hidden block
-folds into one integer threshold a channel (see ``pynq_bnn.compile``).
+Every binary block first sums exact integers (weights ±1, inputs ±1 or q) and scales after the sum, so a hidden block
+folds into one integer threshold per channel (see ``pynq_bnn.compile``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_NORM_EPS = 1e-4
 
 @dataclass(frozen=True)
 class Parts:
-    """What the blocks of a chain are made of; see ``TrainConfig`` for the choices."""
+    """Factory of the quantizers and norms of a model's blocks; see ``TrainConfig`` for the options."""
 
     gradient: str = "clipped"
     stochastic: bool = False
@@ -45,7 +45,7 @@ class Parts:
 
 
 class BinaryLayer(Protocol):
-    """A layer of Brevitas with 1-bit weights, as far as it is used here; Brevitas carries no types."""
+    """The part of a Brevitas layer with 1-bit weights that is used here; Brevitas has no type annotations."""
 
     weight: nn.Parameter
 
@@ -56,7 +56,7 @@ class BinaryLayer(Protocol):
 
 
 class BinaryConv(BinaryLayer, Protocol):
-    """A convolution of Brevitas."""
+    """A Brevitas convolution."""
 
     padding: tuple[int, int]
     kernel_size: tuple[int, int]
@@ -65,13 +65,13 @@ class BinaryConv(BinaryLayer, Protocol):
 # --- 1-bit weights and activations ---------------------------------------------------------------------
 
 class BinaryBlock(nn.Module):
-    """What folding and warm starts ask of every block of a hidden row."""
+    """The interface of a hidden row's block that folding and warm starts need."""
 
     row: Row
     norm: Norm
     sign: nn.Module
 
-    if TYPE_CHECKING:  # torch's own returns anything
+    if TYPE_CHECKING:  # torch declares Any
         def __call__(self, x: Tensor, *others: Tensor) -> Tensor: ...
 
     @property
@@ -97,7 +97,7 @@ class BinaryBlock(nn.Module):
         return self.accumulate(x, *others)
 
     def activate(self, acc: Tensor) -> Tensor:
-        """BN and sign, the rule that a threshold replaces."""
+        """BN and sign, which folding replaces by a threshold."""
         bits: Tensor = self.sign(self.norm(acc))
         return bits
 
@@ -105,7 +105,7 @@ class BinaryBlock(nn.Module):
 class BinaryBlocks(nn.ModuleList):
     """The blocks of a chain."""
 
-    if TYPE_CHECKING:  # torch's own knows modules alone
+    if TYPE_CHECKING:  # torch declares Module
         def __iter__(self) -> Iterator[BinaryBlock]: ...
 
 
@@ -160,9 +160,9 @@ class ConvBlock(BinaryBlock):
         return self.conv(x)
 
     def _accumulate_single_window(self, x: Tensor) -> Tensor:
-        """The sums where the window covers the whole map, as a matrix product.
+        """The sums as a matrix product, where the window covers the whole map.
 
-        CNV's last convolution is one: oneDNN takes 16 ms for its weight gradient, a tenth of the step's time
+        CNV's last convolution is such a case: oneDNN takes 16 ms for its weight gradient, a tenth of the step's time
         for a hundredth of its work.
         """
         weight = self.conv.quant_weight().value
@@ -176,10 +176,10 @@ class ConvBlock(BinaryBlock):
         return self._pool(acc) if self.row.order == "pool-sign" else acc
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
-        """In the order sign-pool the pool is taken before the sign, which changes no value.
+        """Computes the pool before the sign also in the order sign-pool, which changes no value.
 
-        The sign is monotone, so sign(max) = max(sign). The gradient then reaches the largest value of a window,
-        where the maximum of ±1 would send it to the first of several equal ones.
+        The sign is monotone, so sign(max) = max(sign). But the gradient then reaches the largest value of a window,
+        while the maximum of ±1 would send it to the first of several equal ones.
         """
         x = self.norm(self.seen_by_norm(x, *others))
         bits: Tensor = self.sign(self._pool(x) if self.row.order == "sign-pool" else x)
@@ -191,7 +191,7 @@ class ConvBlock(BinaryBlock):
 
 @BINARY_BLOCKS.for_(Fc)
 class FcBlock(BinaryBlock):
-    """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out, a map read as (y, x, channel)."""
+    """fc → BN → sign; (N, C, H, W) or (N, features) in, (N, units) out; a map is flattened as (y, x, channel)."""
 
     def __init__(self, node: Node[Fc], parts: Parts) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class FcBlock(BinaryBlock):
 
 
 def flatten(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, H·W·C); free of copies in channels_last memory."""
+    """(N, C, H, W) to (N, H·W·C); without a copy in channels_last memory."""
     return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
 
 

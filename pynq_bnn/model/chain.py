@@ -1,4 +1,4 @@
-"""What both kinds of model have in common."""
+"""The common interface of binary and full-precision models."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..network.layers import RowNode
 class Chain(nn.Module):
     """The model of a topology: (N, C, H, W) float input codes q in, (N, classes) logits out."""
 
-    if TYPE_CHECKING:  # torch's own returns anything
+    if TYPE_CHECKING:  # torch declares Any
         def __call__(self, q: Tensor) -> Tensor: ...
 
     def clip_weights(self) -> None:
-        """Keep the weights in their bounds, after each step; none here."""
+        """Called after each step to clip the weights to their bounds; here there are none."""
 
 
 def run_graph(nodes: Sequence[RowNode], blocks: Iterable[nn.Module], q: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The full-precision twin of a topology: a teacher for the binary one, and what a training step is measured against."""
+"""The full-precision twin of a topology: a teacher for the binary network, and the baseline of training benchmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .chain import Chain, run_graph
 class RealChain(Chain):
     """A topology with real weights and ReLU: (N, C, H, W) float input codes q in, (N, classes) logits out.
 
-    Padding adds zeros, also where the binary network pads with +1.
+    It pads with zeros, even where the binary network pads with +1.
     """
 
     def __init__(self, topology: Topology, classes: int) -> None:

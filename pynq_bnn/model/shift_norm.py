@@ -1,4 +1,4 @@
-"""Shift-based batch normalization: every multiplication by a power of two (Courbariaux 2016, algorithm 3)."""
+"""Shift-based batch normalization: multiplications only by powers of two (Courbariaux 2016, algorithm 3)."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class ShiftBatchNorm2d(_ShiftNorm, nn.BatchNorm2d):
 
 
 def running(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """Mean and variance, (C,) each, that a batch norm has followed in training.
+    """Running mean and variance of a batch norm, (C,) each.
 
     Raises
     ------
     ValueError
-        It follows none.
+        It keeps no running statistics.
     """
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("this batch norm keeps no running statistics")
@@ -70,7 +70,7 @@ def running(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 
 def affine(norm: Norm) -> tuple[Tensor, Tensor]:
-    """Scale and offset, (C,) float64 each, of what a batch norm of either kind does in eval mode."""
+    """Scale and offset, (C,) float64 each, of the affine map that a batch norm of either kind is in eval mode."""
     gamma, beta, mean, variance = (t.detach().double() for t in (norm.weight, norm.bias, *running(norm)))
     if isinstance(norm, _ShiftNorm):
         scale = power_of_two(gamma) * power_of_two((variance + norm.eps).rsqrt())

@@ -1,6 +1,6 @@
-"""The sign and its gradient as one CUDA kernel each, in Triton, which comes with torch's CUDA builds.
+"""The sign and its gradient as one CUDA kernel each, in Triton, which is included in torch's CUDA builds.
 
-Torch's own operations take two kernels for the sign and four for its gradient, each over the whole map.
+Torch's own operations need two kernels for the sign and four for its gradient, each over the whole map.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if triton is not None:
 
 
 def fits(x: Tensor) -> bool:
-    """Whether the kernels take ``x``: on CUDA, and without gaps in memory, in whatever order."""
+    """Whether the kernels can process ``x``: it must be on CUDA and dense in memory, in any layout."""
     return triton is not None and x.is_cuda and x.numel() > 0 and _dense(x)
 
 
@@ -44,7 +44,7 @@ def _dense(x: Tensor) -> bool:
 
 
 def sign(x: Tensor) -> Tensor:
-    """+1 where x ≥ 0 (−0 is such a one), else −1; in the type and layout of ``x``."""
+    """+1 where x ≥ 0 (including −0), else −1; in the type and layout of ``x``."""
     result, count = torch.empty_like(x), x.numel()
     with torch.cuda.device(x.device):
         _sign_kernel[(triton.cdiv(count, _BLOCK),)](x, result, count, block=_BLOCK)
@@ -52,7 +52,7 @@ def sign(x: Tensor) -> Tensor:
 
 
 def approx_gradient(x: Tensor, grad: Tensor) -> Tensor:
-    """grad · max(0, 2 − 2|x|), in the layout of ``x``, whatever that of ``grad``."""
+    """grad · max(0, 2 − 2|x|), in the layout of ``x``; ``grad`` may have any layout."""
     result, count = torch.empty_like(x), x.numel()
     if grad.stride() != x.stride() or grad.dtype != x.dtype:
         grad = torch.empty_like(x).copy_(grad)

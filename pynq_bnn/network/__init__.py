@@ -1,4 +1,4 @@
-"""The waist: a network as integers, and the ``.bnn`` file that holds it."""
+"""A folded network as integers, and the ``.bnn`` file that holds it; all other parts of the package build on this."""
 
 from .file import load_network, read_network, save_network, write_network
 from .layers import BinConv, BinFc, ConvTerm, FcTerm, FpConv, Layer, LayerNode, Scores

@@ -1,4 +1,4 @@
-"""``python -m pynq_bnn.network``: write the tables of FORMAT.md from the kinds of layers."""
+"""``python -m pynq_bnn.network``: generate the tables of FORMAT.md from the kinds of layers."""
 
 from __future__ import annotations
 

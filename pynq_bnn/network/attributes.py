@@ -1,7 +1,7 @@
-"""Attributes of a kind of layer: declared once, with what fits and what they mean.
+"""Attributes of a kind of layer: declared once, with their allowed values and meaning.
 
-The dataclass field that declares an attribute also says how it is checked and documented, so the JSON header of a
-``.bnn`` file, the keys of a topology table and FORMAT.md all come from the record itself.
+The dataclass field that declares an attribute also holds its check and its documentation, so the JSON header of a
+``.bnn`` file, the keys of a topology table and FORMAT.md are all derived from the record itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _KEY = "attribute"
 
 
 class Fits(Protocol):
-    """The values that an attribute may have; ``str()`` puts them in words."""
+    """The allowed values of an attribute; ``str()`` describes them."""
 
     def allows(self, value: object) -> bool: ...
 
@@ -53,7 +53,7 @@ class OneOf:
 class Attribute:
     """One attribute of a record.
 
-    doc : its meaning, in the words of FORMAT.md; type : int or str.
+    doc : its meaning, as printed in FORMAT.md; type : int or str.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Attribute:
 
 
 def attribute(fits: Fits, doc: str, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that is an attribute; required where no ``default`` is given."""
+    """A dataclass field that is an attribute; required if there is no ``default``."""
     return dataclasses.field(default=default, metadata={_KEY: (fits, doc)})
 
 
 def attributes(record: Any) -> Iterator[Attribute]:
-    """The attributes of a record or of its class, in their order."""
+    """The attributes of a record or of its class, in order."""
     for field in dataclasses.fields(record):
         if _KEY in field.metadata:
             fits, doc = field.metadata[_KEY]

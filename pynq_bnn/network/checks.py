@@ -1,4 +1,4 @@
-"""Small checks that the records of a network share."""
+"""Small checks shared by the records of a network."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def need(condition: bool, what: str) -> None:
 
 
 def check_name(name: object, what: str) -> None:
-    """A name fits one line of a terminal: 1 to 200 characters, none that moves its cursor or turns its direction.
+    """Raise NetworkError unless a name has 1 to 200 characters and can be shown on one line of a terminal.
 
-    Spaces of any width and joiners may be in it; control and format characters, line ends and lone surrogates (bytes of
-    a file name that are no UTF-8) may not. What Unicode has not assigned yet may: a board's Python knows fewer letters.
+    Spaces of any width and joiners are allowed; control and format characters, line ends and lone surrogates (bytes of
+    a file name that are not UTF-8) are not. Unassigned characters are allowed, since a board's older Python knows fewer
+    characters.
     """
     fits = isinstance(name, str) and 0 < len(name) <= 200 and bool(name.strip(_JOINERS))
     need(fits, f"{what} {name!r:.80}; 1 to 200 characters fit")
@@ -32,13 +33,13 @@ def check_name(name: object, what: str) -> None:
 
 
 def moves_cursor(character: str) -> bool:
-    """Whether a character ends a line, moves the cursor of a terminal or turns its direction, or is no character."""
+    """Whether a character ends a line, moves a terminal's cursor, changes the writing direction, or is a surrogate."""
     kind = unicodedata.category(character)
     return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and character not in _JOINERS)
 
 
 def one_line(text: str) -> str:
-    """``text`` with what no line can show written as escapes, for messages that quote what users' files hold."""
+    """``text`` with line ends and control characters escaped, for messages that quote the contents of users' files."""
     return "".join(ascii(c)[1:-1] if moves_cursor(c) else c for c in text)
 
 

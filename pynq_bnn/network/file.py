@@ -1,17 +1,17 @@
-"""The ``.bnn`` file: magic, lengths, a JSON header, raw arrays, and a SHA-256 over all before it.
+"""The ``.bnn`` file: magic, lengths, a JSON header, raw arrays, and a SHA-256 over all of these.
 
     offset  bytes  content
     0       8      b"\\x89BNN\\r\\n\\x1a\\n" (a text-mode transfer damages it visibly)
-    8       4      format version, little-endian uint32: 1, or 2 where a network is no chain
+    8       4      format version, little-endian uint32: 1, or 2 if the network is not a chain
     12      4      length J of the JSON header, uint32
     16      8      length D of the arrays, uint64
     24      J      JSON header, UTF-8
-    24+J    D      arrays, each little-endian, C order, one after the other as ``arrays`` lists them
+    24+J    D      arrays, each little-endian, C order, one after the other as listed in ``arrays``
     24+J+D  32     SHA-256 of everything before it
 
-``arrays`` of the header lists name, type and shape. Types are ``i4``, ``i2``, ``f4``, ``u1`` and ``b1``:
-bits, eight a byte, least significant first; the rows of a bit array (its first axis) start on a byte.
-FORMAT.md beside this module says what each field means.
+``arrays`` in the header lists name, type and shape. Types are ``i4``, ``i2``, ``f4``, ``u1`` and ``b1``:
+bits, eight per byte, least significant first; each row of a bit array (its first axis) starts on a byte.
+FORMAT.md beside this module explains each field.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_network(network: Network) -> bytes:
     Raises
     ------
     NetworkError
-        When the network is larger than a file may be.
+        The network is larger than a file may be.
     """
     arrays: list[_Array] = []
     version = 1 if all(node.reads == (node.index - 1,) for node in network.nodes) else 2
@@ -111,7 +111,7 @@ def _term_header(number: int, place: int, term: Any, arrays: list[_Array]) -> di
 
 
 def _type_in_file(kind: type[Layer], version: int) -> str:
-    """Version 1 calls a score layer a bin_fc and gives it no thresholds."""
+    """The kind's name in the file: in version 1 a score layer is a bin_fc without thresholds."""
     return BinFc.kind if kind is Scores and version == 1 else kind.kind
 
 
@@ -130,14 +130,14 @@ def _array_bytes(kind: str, array: Array) -> bytes:
 
 
 def save_network(network: Network, path: str | Path) -> None:
-    """Write ``network`` to ``path``: beside it first, then renamed, so that nothing half-written stays.
+    """Write ``network`` to ``path``, through a temporary file beside it, so that no partial file is left.
 
     Raises
     ------
     NetworkError
-        When the network is larger than a file may be.
+        The network is larger than a file may be.
     OutputError
-        When the disk is full or the place cannot be written.
+        The disk is full or ``path`` cannot be written.
     """
     content = write_network(network)
     write_atomically(path, lambda partial: _write(partial, content))
@@ -155,7 +155,7 @@ def load_network(path: str | Path) -> Network:
     Raises
     ------
     NetworkFileError
-        When the file is missing, damaged or holds a field out of range; the message says which.
+        The file is missing, damaged or holds a field out of range; the message says which.
     """
     path = Path(path)
     try:
@@ -235,7 +235,7 @@ def _product(numbers: list[int]) -> int:
 
 
 def _array_size(name: str, kind: str, shape: list[int]) -> int:
-    """Bytes of an array, once its name is known, its type is the one of that name, and its shape is possible."""
+    """Bytes of an array, after checking that its name is known, its type fits the name, and its shape is valid."""
     layer_array = _LAYER_ARRAY_NAME.fullmatch(name)
     fits = _LAYER_ARRAYS[layer_array[2] or layer_array[3]] if layer_array else _ARRAYS.get(name)
     if fits is None:
@@ -336,7 +336,7 @@ def _build_layer(version: int, number: int, header: Any, arrays: dict[str, Array
 
 
 def _joins(kind: type[Any], number: int, header: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Any]:
-    """The maps that a layer reads, as version 2 has them; a kind without terms or shortcut must have none."""
+    """The maps that a layer of version 2 reads; a kind without terms or shortcut must have none."""
     where = f"layer {number}"
     if "shortcut" not in header:
         raise NetworkFileError(f"{where} lacks 'shortcut'")

@@ -1,9 +1,9 @@
-"""From what was trained to thresholds: every source of networks enters here, with functions instead of modules.
+"""Folding of trained layers into thresholds; networks from all sources enter here, as functions instead of modules.
 
-A hidden layer is a sum of ±1 weights, then anything that is monotone in that sum (scale, bias, batch norm) and a sign,
-with a max-pool before or after. ``bit = invert ⊕ OR over the pool window of (acc ≥ T)`` says the same: T is the
-smallest sum for which the source's own arithmetic gives +1. It is found by bisection, because batch norm with rounding
-is monotone in the sum, while a closed formula differs from it at ties and last digits.
+A hidden layer is a sum of inputs with ±1 weights, followed by something monotone in that sum (scale, bias, batch norm)
+and a sign, with a max-pool before or after. ``bit = invert ⊕ OR over the pool window of (acc ≥ T)`` is equivalent: T is
+the smallest sum for which the source's own arithmetic results in +1. It is found by bisection: batch norm is monotone
+in the sum even with rounding, while a closed formula would differ from it at ties and in the last digits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .layers import Layer, Row, RowNode, Scores
 from .network import Network
 from .spec import InputSpec, OutputSpec
 
-# (C,) int64 sums, one for each channel, to (C,) bool: whether the activation is +1 there.
+# (C,) int64 sums, one per channel → (C,) bool: whether the activation is +1.
 Positive = Callable[[Array], Array]
 
 
@@ -41,7 +41,7 @@ class Unfolded:
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """Thresholds of a layer and the channels whose weights change sign.
+    """Thresholds of a layer, and the channels whose weights must be negated (``flip``).
 
     thresholds : (C,) int32; invert, flip : (C,) bool.
     """
@@ -53,7 +53,7 @@ class Folded:
 
 def fold_network(name: str, spec: InputSpec, hidden: Sequence[Unfolded], scores: Array, output: OutputSpec,
                  provenance: dict[str, Any] | None = None) -> Network:
-    """The folded network of ``hidden`` layers and the weight bits of the last, (classes, fan-in) uint8.
+    """The folded network of ``hidden`` layers and a last layer with weight bits ``scores``, (classes, fan-in) uint8.
 
     Raises
     ------
@@ -76,25 +76,25 @@ def _fold_layer(layer: Unfolded, node: RowNode) -> Layer:
 
 
 def find_thresholds(positive: Positive, bound: int, channels: int, pools_first: bool) -> Folded:
-    """Fold what follows the sums of a layer.
+    """Fold the function that follows the sums of a layer into thresholds.
 
     Parameters
     ----------
     positive : function of (C,) int64
     bound : int
-        The sums lie in −bound … bound.
+        Sums are within −bound … bound.
     pools_first : bool
-        Whether the largest sum of a pool window is taken before ``positive``.
+        Whether the maximum of a pool window is taken before ``positive``.
     """
     at_low, at_high = (positive(np.full(channels, end, np.int64)) for end in (-bound, bound))
-    # The first sum at which the sign differs from its value at −bound; bound + 1 where it never does.
+    # The first sum at which the sign differs from that at −bound; bound + 1 if it never does.
     change = _bisect(lambda acc: positive(acc) != at_low, bound, channels)
     falling = at_low & ~at_high
     thresholds = np.where(at_low & at_high, -bound, change)
     invert = np.zeros(channels, bool)
     flip = np.zeros(channels, bool)
     if pools_first:
-        # The pool takes the largest sum, so a falling channel is +1 unless some sum reaches the change.
+        # The pool takes the largest sum, so a falling channel is +1 unless some sum reaches ``change``.
         invert = falling
     else:
         # +1 while acc ≤ change − 1, that is −acc ≥ 1 − change.
@@ -104,7 +104,7 @@ def find_thresholds(positive: Positive, bound: int, channels: int, pools_first: 
 
 
 def _bisect(changed: Positive, bound: int, channels: int) -> Array:
-    """The smallest sum in −bound … bound for which ``changed``, else bound + 1, channel by channel."""
+    """For each channel, the smallest sum in −bound … bound for which ``changed`` is true, else bound + 1."""
     low = np.full(channels, -bound, np.int64)
     high = np.full(channels, bound + 1, np.int64)
     while (low < high).any():

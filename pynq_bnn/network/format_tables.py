@@ -1,4 +1,4 @@
-"""The tables of FORMAT.md that come from the kinds of layers."""
+"""The tables of FORMAT.md, generated from the kinds of layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .layers import LAYER_KINDS, ConvTerm
 
 
 def update(document: str) -> str:
-    """``document`` with what stands between ``<!-- layers -->`` and ``<!-- /layers -->`` written from the records."""
+    """``document`` with the part between ``<!-- layers -->`` and ``<!-- /layers -->`` generated from the records."""
     return re.sub("(<!-- layers -->\n).*?(<!-- /layers -->)", lambda found: found[1] + _rows() + found[2], document,
                   flags=re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Shapes of maps, and what a layer does to them: shared by topology tables and folded layers."""
+"""Shapes of maps, and how layers change them; shared by topology tables and folded layers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PAD_VALUES = ("zero", "one")
 MAX_KERNEL = 7
 MAX_SIDE = 4096
 MAX_CHANNELS = 65536
-# Values of one map; what a network may ask of a computer that runs it.
+# Maximum number of values of one map, to limit the memory that a network needs.
 MAX_MAP = 1 << 26
-# What the weights of a .bnn file take at most; the rest of its 64 MiB is for thresholds and header.
+# Maximum size of the weights in a .bnn file; the rest of its 64 MiB is for thresholds and header.
 MAX_WEIGHT_BYTES = 60 << 20
 
 Shape = tuple[int, int, int]
@@ -25,9 +25,9 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Map:
-    """What a layer reads: (height, width, channels) integers.
+    """The input of a layer: integers of shape (height, width, channels).
 
-    bits : 1 where every value is +1 or −1, else 8; largest : their largest magnitude.
+    bits : 1 if every value is +1 or −1, else 8; largest : the largest possible magnitude.
     """
 
     shape: Shape
@@ -36,12 +36,12 @@ class Map:
 
     @property
     def values(self) -> int:
-        """How many they are."""
+        """The number of values."""
         return prod(self.shape)
 
     @property
     def signed(self) -> bool:
-        """Whether they may be negative; of 8 bits they are then −128…127."""
+        """Whether values may be negative; 8-bit values are then −128…127, otherwise 0…255."""
         return self.largest <= 128
 
 
@@ -68,9 +68,9 @@ def pad_value(*fits: str) -> Any:
 
 
 class Windows:
-    """A convolution with max-pooling, whatever its weights: base of a table's row and of the folded layers.
+    """The geometry of a convolution with max-pooling: base of a table's row and of the folded layers.
 
-    Who inherits has kernel, stride, padding, pad_value and pool, and ``outputs`` channels.
+    Subclasses define kernel, stride, padding, pad_value and pool, and ``outputs`` channels.
     """
 
     dense = False
@@ -86,7 +86,7 @@ class Windows:
         need(self.padding < self.kernel, f"padding is {self.padding}; 0 to kernel − 1 fit")
 
     def fan_in_on(self, shape: Shape) -> int:
-        """Inputs of one sum."""
+        """Inputs per sum, on a map of ``shape``."""
         return self.kernel**2 * shape[2]
 
     def sums_shape(self, shape: Shape) -> Shape:
@@ -95,7 +95,7 @@ class Windows:
         return self._positions(height), self._positions(width), self.outputs
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(height, width, channels) of the map that leaves; an odd row or column at the end of a pool is dropped."""
+        """(height, width, channels) of the output map; rows and columns that do not fill a pool window are dropped."""
         height, width, channels = self.sums_shape(shape)
         height, width = height // self.pool, width // self.pool
         need(height > 0 and width > 0,
@@ -113,14 +113,14 @@ class Windows:
 
 
 class Dense:
-    """A fully connected layer, whatever its weights; a map is read as (y, x, channel)."""
+    """The geometry of a fully connected layer; a map is flattened in the order (y, x, channel)."""
 
     dense = True
     pool = 1
     outputs: int
 
     def fan_in_on(self, shape: Shape) -> int:
-        """Inputs of one sum."""
+        """Inputs per sum, on a map of ``shape``."""
         return prod(shape)
 
     def sums_shape(self, shape: Shape) -> Shape:

@@ -1,7 +1,7 @@
-"""Layers in their places: which map each reads, and what follows from that, computed once.
+"""The graph of layers: which map each layer reads, and everything derived from that, computed once.
 
-Topology tables (before training) and folded networks are the same graph at two stages: their rows and layers both have
-the shape rules of :mod:`.geometry`.
+Topology tables (before training) and folded networks are the same graph at two stages: their rows and layers both
+follow the shape rules of :mod:`.geometry`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PICTURE = -1
 
 
 class Summand(Protocol):
-    """What forms sums of a map: a term of a layer, or the layer itself."""
+    """Something that computes sums over a map: a term of a layer, or the layer itself."""
 
     @property
     def source(self) -> int | None: ...
@@ -62,10 +62,13 @@ Op = TypeVar("Op", bound=Operation)
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One convolution (or product) of a layer's sum in its place.
+    """One convolution (or product) of a layer's sum, within the graph.
 
-    layer : the layer or one of its terms; source : the node whose map it reads, −1 for the picture; input : that map.
-    sums : (height, width, channels); fan_in : inputs of one sum.
+    layer : the layer or one of its terms.
+    source : the node whose map it reads, −1 for the picture.
+    input : that map.
+    sums : (height, width, channels) of the sums.
+    fan_in : inputs per sum.
     """
 
     layer: Any
@@ -77,27 +80,28 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Node(Generic[Op]):
-    """A layer in its place.
+    """A layer within the graph.
 
     Attributes
     ----------
     index : int
-        Also that of the map that leaves it.
+        Its index, which is also that of its output map.
     layer : row or folded layer
     source : int
         The node whose map it reads, or −1 for the picture.
     input, output : Map
-    sums : (height, width, channels) of its sums, before pooling
+    sums : (int, int, int)
+        (height, width, channels) of its sums, before pooling.
     fan_in : int
-        Inputs of one sum, without those of terms.
+        Inputs per sum, without those of terms.
     terms : tuple of Part
-        What is added to the sums, of other maps.
+        Convolutions of other maps, added to the sums.
     shortcut : int or None
-        The node whose bit chooses between two thresholds.
+        The node whose bit selects one of two thresholds.
     bound : int
         The largest |sum|, terms included.
     last_use : int
-        The last node that reads its map; its own index where none does.
+        The last node that reads its map; its own index if none does.
     """
 
     index: int
@@ -119,34 +123,34 @@ class Node(Generic[Op]):
 
     @property
     def reads(self) -> tuple[int, ...]:
-        """The maps that it reads: its own, those of its terms, that of the shortcut."""
+        """The maps that it reads: its own input, those of its terms, that of the shortcut."""
         sources = self.source, *(term.source for term in self.terms)
         return sources if self.shortcut is None else (*sources, self.shortcut)
 
     @property
     def weight_bits(self) -> int:
-        """Weight bits, those of terms included."""
+        """Number of weight bits, including those of terms."""
         return self.layer.outputs * (self.fan_in + sum(term.fan_in for term in self.terms))
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of an image, at all positions before pooling."""
+        """Multiply-accumulates per image, at all positions before pooling."""
         return self.weight_bits * self.sums[0] * self.sums[1]
 
     @property
     def pooled_macs(self) -> int:
-        """Those at positions that a pool window uses: an odd row or column at the end is not computed in hardware."""
+        """Multiply-accumulates per image at positions within a pool window, as the hardware computes them."""
         height, width, _ = self.output.shape
         return self.weight_bits * height * width * self.layer.pool**2
 
 
 def build_graph(picture: Map, layers: Sequence[Op]) -> tuple[Node[Op], ...]:
-    """The nodes of ``layers``, which are given in an order in which they can be computed.
+    """The nodes of ``layers``, which must be in an order in which they can be computed.
 
     Raises
     ------
     NetworkError
-        Names the layer that cannot read its map, or whose sums or map become too large.
+        A layer cannot read its map, or its sums or map become too large; the message names the layer.
     """
     nodes: list[Node[Op]] = []
     uses = _last_uses(layers)
@@ -212,7 +216,7 @@ def _check_shortcut(index: int, shortcut: object, output: Map, nodes: Sequence[N
 
 
 def unused_after(nodes: Sequence[Node[Op]]) -> tuple[tuple[int, ...], ...]:
-    """For each node the maps (−1 is the picture) that no node after it reads; its own is kept for the caller."""
+    """For each node, the maps (−1 is the picture) whose last reader it is, which can be freed after it."""
     last = {PICTURE: 0}
     for node in nodes:
         last.update(dict.fromkeys(node.reads, node.index))

@@ -1,7 +1,7 @@
-"""What each part of the package does for each kind of layer.
+"""Registries of what each part of the package does for each kind of layer.
 
-A part (an engine, the lowering to the accelerator, the blocks of the model) keeps :class:`Handlers`, in which it
-registers one function or class for each kind. ``tests/network/test_kinds.py`` fails for any kind that a part lacks.
+A part (an engine, the lowering to the accelerator, the blocks of the model) has a :class:`Handlers` object, in which it
+registers one function or class for each kind. ``tests/network/test_kinds.py`` fails if a part does not handle a kind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class Handlers(Generic[Handler]):
-    """One entry for each of ``kinds``, the classes of records that a part of the package must know.
+    """A registry with one entry for each of ``kinds``, the classes of records that a part of the package must handle.
 
     Examples
     --------
@@ -31,7 +31,7 @@ class Handlers(Generic[Handler]):
         Handlers.all.append(self)
 
     def for_(self, *kinds: type) -> Callable[[Handler], Handler]:
-        """Register what is decorated for ``kinds``."""
+        """Decorator that registers a function or class for ``kinds``."""
         def register(handler: Handler) -> Handler:
             for kind in kinds:
                 if kind in self._handlers or kind not in self.kinds:

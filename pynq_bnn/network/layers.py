@@ -1,14 +1,15 @@
-"""The kinds of layers, folded and as rows of a table before training; no trace of torch or hardware.
+"""The kinds of layers, folded and as rows of a table before training; independent of torch and hardware.
 
 A bit is 1 for +1 and 0 for −1. With ``acc`` the signed dot product of a window, a hidden layer is
 
     bit = invert ⊕ OR over the pool window of (acc ≥ threshold)
 
-per output channel; a score layer has no thresholds and its ``acc`` are the scores. A layer may add terms, sums of other
-maps, to ``acc``; with a shortcut, the bit of another map at the same place and channel chooses between two thresholds.
+per output channel; a score layer has no thresholds and its ``acc`` are the scores. A layer may add terms, sums over
+other maps, to ``acc``; with a shortcut, the bit of another map at the same position and channel selects one of two
+thresholds.
 
-Each kind is declared here and nowhere else: its attributes (keys of the file and of tables), what it reads, its shapes,
-the layer that a row becomes. What the engines, the accelerator and the model do for it is registered there, see
+Each kind is declared only here: its attributes (keys of the file and of tables), what it can read, its shapes, and the
+layer that a row becomes. The engines, the accelerator and the model register what they do for each kind, see
 :mod:`.handlers`.
 """
 
@@ -39,26 +40,26 @@ from .geometry import (
 )
 from .graph import ACC_LIMIT, Node
 
-_SOURCE_DOC = "index of the layer whose map it reads, −1 for the picture; the layer before where none is given"
+_SOURCE_DOC = "index of the layer whose map it reads, −1 for the picture; default: the previous layer"
 
 
 def source() -> Any:
-    """The field of every layer that names the map it reads; None is the map of the layer before."""
+    """The field of every layer for the index of the map it reads; None means the map of the previous layer."""
     return field(default=None, kw_only=True, metadata={"doc": _SOURCE_DOC})
 
 
 def terms() -> Any:
-    """The field of a layer for what is added to its sums."""
+    """The field of a layer for the terms that are added to its sums."""
     return field(default=(), kw_only=True)
 
 
 def shortcut() -> Any:
-    """The field of a layer for the map whose bit chooses between two thresholds, or None."""
+    """The field of a layer for the index of the map whose bit selects one of two thresholds, or None."""
     return field(default=None, kw_only=True)
 
 
 class _Weights:
-    """What all kinds have: weight bits, one row for each output."""
+    """Base of all kinds: weight bits, one row per output."""
 
     kind: ClassVar[str]
     title: ClassVar[str]
@@ -71,7 +72,7 @@ class _Weights:
 
     @property
     def fan_in(self) -> int:
-        """Inputs of one sum."""
+        """Inputs per sum."""
         return prod(self.weights.shape[1:])
 
 
@@ -102,12 +103,12 @@ class _FcWeights(Dense, _Weights):
         _check_weights(self, 2)
 
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError unless the fan-in is the size of the map; bits and 8-bit codes both fit."""
+        """Raise NetworkError unless the map has as many values as the fan-in; they may be bits or 8-bit codes."""
         need(source.values == self.fan_in,
              f"a map of {source.shape} comes in, the weights take {self.fan_in} inputs")
 
 
-# --- terms: what is added to the sums of a layer ---------------------------------------------------------
+# --- terms, which are added to the sums of a layer -------------------------------------------------------
 
 @dataclass(frozen=True, eq=False)
 class ConvTerm(_ConvWeights):
@@ -142,7 +143,7 @@ TERM_KINDS: tuple[type[Term], ...] = (ConvTerm, FcTerm)
 # --- folded layers ---------------------------------------------------------------------------------------
 
 class _Thresholds:
-    """What hidden layers have: a threshold, or with a shortcut two, and an invert bit for each output."""
+    """Base of hidden layers: for each output a threshold (two with a shortcut) and an invert bit."""
 
     thresholds: Array
     invert: Array
@@ -177,7 +178,7 @@ class FpConv(_Thresholds, _ConvWeights):
     title = "FP-Conv"
 
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError unless it reads a picture of 8-bit codes with its channels."""
+        """Raise NetworkError unless it reads the picture, as 8-bit codes, and the number of channels fits."""
         need(is_picture and source.bits == 8, "fp_conv reads the picture, and 8-bit codes")
         super().check_input(source, is_picture)
 
@@ -187,8 +188,9 @@ class BinConv(_Thresholds, _ConvWeights):
     """Convolution of bits; a padded tap adds nothing (``pad_value`` "zero") or counts as +1 ("one").
 
     weights : (out, ky, kx, cin) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
-    terms : tuple of ConvTerm, added to the sums; shortcut : a layer whose map has this one's shape, or None; with one,
-    thresholds are (2, out): those where its bit is 0, then those where it is 1.
+    terms : tuple of ConvTerm, added to the sums.
+    shortcut : index of a layer whose map has the same shape, or None. With a shortcut, thresholds are (2, out): those
+    for its bit 0, then those for its bit 1.
     """
 
     weights: Array
@@ -206,7 +208,7 @@ class BinConv(_Thresholds, _ConvWeights):
     title = "Bin-Conv"
 
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Raise NetworkError unless it reads bits with its channels."""
+        """Raise NetworkError unless it reads bits and the number of channels fits."""
         need(source.bits == 1, "a convolution of 8-bit input is an fp_conv")
         need(self.pad_value == "zero" or not is_picture, "padding with +1 is for hidden layers")
         super().check_input(source, is_picture)
@@ -214,7 +216,7 @@ class BinConv(_Thresholds, _ConvWeights):
 
 @dataclass(frozen=True, eq=False)
 class BinFc(_Thresholds, _FcWeights):
-    """Fully connected layer; a map is read as (y, x, channel). It may take the picture's 8-bit codes.
+    """Fully connected layer; a map is flattened as (y, x, channel). It may read the picture's 8-bit codes.
 
     weights : (out, fan-in) uint8 of 0 and 1; thresholds : (out,) int32; invert : (out,) bool.
     terms : tuple of FcTerm, added to the sums; shortcut : as in :class:`BinConv`.
@@ -233,7 +235,7 @@ class BinFc(_Thresholds, _FcWeights):
 
 @dataclass(frozen=True, eq=False)
 class Scores(_FcWeights):
-    """The last layer: fully connected, its sums are the scores.
+    """The last layer: fully connected; its sums are the scores.
 
     weights : (classes, fan-in) uint8 of 0 and 1; terms : tuple of FcTerm, added to the sums.
     """
@@ -320,7 +322,7 @@ class Conv(Windows):
     """One convolution row.
 
     channels : output channels.
-    kernel, stride, padding : square window, both directions alike.
+    kernel, stride, padding : of a square window, the same in both directions.
     pad_value : "zero" (a padded tap adds nothing) or "one" (padded with +1).
     pool : side and stride of the max-pool window, 1 for none.
     order : "sign-pool" is conv → BN → sign → pool (CNV), "pool-sign" is conv → pool → BN → sign
@@ -380,7 +382,7 @@ class Conv(Windows):
 
     @property
     def pools_first(self) -> bool:
-        """Whether batch norm and sign see the largest sum of a pool window."""
+        """Whether batch norm and sign follow the pool, and so see the largest sum of each window."""
         return self.pool > 1 and self.order == "pool-sign"
 
     def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array,
@@ -408,7 +410,7 @@ class Conv(Windows):
 
 @dataclass(frozen=True)
 class Fc(Dense):
-    """One fully connected row with ``units`` outputs; a map is read as (y, x, channel)."""
+    """One fully connected row with ``units`` outputs; a map is flattened as (y, x, channel)."""
 
     units: int = attribute(Range(1, MAX_CHANNELS), "outputs")
     kind: ClassVar[str] = "fc"
@@ -429,11 +431,11 @@ class Fc(Dense):
         check_attributes(self)
 
     def check_input(self, source: Map, is_picture: bool) -> None:
-        """Any map fits."""
+        """Does nothing: any map fits."""
 
     @property
     def pools_first(self) -> bool:
-        """No: there is no pool."""
+        """False: there is no pool."""
         return False
 
     def folded(self, source: Map, weights: Array, thresholds: Array, invert: Array,

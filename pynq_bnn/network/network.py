@@ -1,4 +1,4 @@
-"""A whole folded network: input, layers, output, and where it comes from."""
+"""A complete folded network: input, layers, output and provenance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .spec import InputSpec, OutputSpec
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """A picture and the scores that every backend must give for it.
+    """A picture and the scores that every backend must compute for it.
 
     image : (H, W, C) uint8; scores : (K,) int32.
     """
@@ -29,7 +29,7 @@ class Golden:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in an order in which they can be computed, checked to fit each other.
+    """A network: layers in an order in which they can be computed, checked to fit each other.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class Network:
     nodes : tuple of Node
         Each layer with the map it reads, its shapes, bounds and costs.
     unused_after : tuple of tuple of int
-        For each layer the maps that none after it reads.
+        For each layer, the maps whose last reader it is.
 
     Raises
     ------
     NetworkError
-        Names the layer that does not fit.
+        A layer does not fit; the message names it.
     """
 
     name: str
@@ -96,12 +96,12 @@ class Network:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates an image; a convolution's counts positions before pooling."""
+        """Multiply-accumulates per image; convolutions count all positions before pooling."""
         return sum(node.macs for node in self.nodes)
 
 
 def _check_place(node: LayerNode, last: int) -> None:
-    """Raise NetworkError unless the last layer, and no other, gives scores, and thresholds are within its sums."""
+    """Raise NetworkError unless only the last layer has scores, and thresholds are in the range of its sums."""
     layer, bound = node.layer, node.bound
     if isinstance(layer, Scores) != (node.index == last):
         raise NetworkError("the last layer, and no other, is a score layer (a bin_fc without thresholds in the file)")

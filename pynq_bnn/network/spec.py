@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out: pixel codes, preprocessing, scores to labels."""
+"""Input and output of a network: pixel codes, preprocessing, and how sums become labels."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .geometry import MAX_SIDE, Map, Shape
 FITS = ("letterbox", "extend", "crop", "stretch", "digit")
 DECISIONS = ("argmax", "highest_bit")
 MAX_CLASSES = 1024
-# Logits of sums up to 2²⁴, and logits / temperature, then stay finite in float32.
+# With these limits, logits of sums up to 2²⁴ and logits / temperature stay finite in float32.
 MAX_SCALE = 1e20
 TEMPERATURES = (1e-6, 1e6)
 
 
 class _Codes:
-    """The input code q of each pixel value, (256,) int16."""
+    """Base of encodings: the input code q of each pixel value, (256,) int16."""
 
     codes: Array
     bits: ClassVar[int]
@@ -40,7 +40,7 @@ class _Codes:
 
 @dataclass(frozen=True, eq=False)
 class ByteCodes(_Codes):
-    """A pixel becomes an integer of 8 bits: −128…127 (signed) or 0…255.
+    """Encodes a pixel as an 8-bit integer: −128…127 (signed) or 0…255.
 
     codes : (256,) integers.
     """
@@ -60,13 +60,13 @@ class ByteCodes(_Codes):
 
     @property
     def largest(self) -> int:
-        """The largest |q| that the number format allows (bounds of sums follow from it)."""
+        """The largest |q| that the number format allows (which determines the bounds of sums)."""
         return 128 if self.signed else 255
 
 
 @dataclass(frozen=True, eq=False)
 class BitCodes(_Codes):
-    """A pixel becomes one bit.
+    """Encodes a pixel as one bit.
 
     codes : (256,) integers, +1 or −1.
     """
@@ -87,18 +87,18 @@ ENCODINGS: dict[int, type[Encoding]] = {8: ByteCodes, 1: BitCodes}
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
-    """The picture a network takes.
+    """The input picture of a network.
 
     Parameters
     ----------
     height, width, channels : int
         Size in pixels; 1 channel is grey, 3 are RGB in this order.
     encoding : ByteCodes or BitCodes
-        What becomes of a pixel value.
+        The code of each pixel value.
     fit : str
-        How a picture of another size is brought to this one, see ``pynq_bnn.pictures.preprocess``.
+        How a picture of another size is fitted to this size, see ``pynq_bnn.pictures.preprocess``.
     background : int
-        Grey value, 0…255, shown where a picture is transparent and beside a letterboxed one.
+        Grey value, 0…255, under transparent pixels and beside a letterboxed picture.
     """
 
     height: int
@@ -138,17 +138,17 @@ class InputSpec:
 
     @property
     def map(self) -> Map:
-        """What the layers read."""
+        """The map that the first layer reads."""
         return Map(self.shape, self.encoding.bits, self.encoding.largest)
 
 
 @dataclass(frozen=True, eq=False)
 class OutputSpec:
-    """From the integer sums of the last layer to a class.
+    """How the integer sums of the last layer become a class.
 
     ``logits = sums · scale + offset`` in float32, ``probabilities = softmax(scores / temperature)``. Sums of two
-    classes cannot be compared, for each class has its own scale and offset; scores can, and their first maximum is the
-    answer.
+    classes cannot be compared, since each class has its own scale and offset; scores can, and their first maximum is
+    the answer.
 
     Parameters
     ----------
@@ -157,15 +157,15 @@ class OutputSpec:
     scale, offset : (K,) float32
         The affine map of each class.
     temperature : float
-        Calibrates probabilities; it changes no label.
+        Calibrates probabilities; it does not change labels.
     decision : str
         "argmax": the first maximum of the logits. "highest_bit": the highest class index whose sum
-        reaches ``class_thresholds``; index −1 when none does (imported LFC networks).
+        reaches ``class_thresholds``; index −1 if none does (imported LFC networks).
     class_thresholds : (K,) int32 or None
-        For "highest_bit" alone.
+        Only for "highest_bit".
     native_add, native_div : int
-        ``native_scores = (sums + native_add) // native_div``, the numbers of the system a network was
-        imported from (identity when 0 and 1).
+        ``native_scores = (sums + native_add) // native_div``, the scale of the system that a network was
+        imported from (0 and 1 for the identity).
     """
 
     classes: tuple[str, ...]
@@ -206,11 +206,11 @@ class OutputSpec:
             object.__setattr__(self, "class_thresholds", thresholds.astype(np.int32))
 
     def logits(self, sums: Array) -> Array:
-        """(N, K) float32 of (N, K) int32."""
+        """(N, K) float32 logits of (N, K) int32 sums."""
         return sums.astype(np.float32) * self.scale + self.offset
 
     def indices(self, sums: Array) -> Array:
-        """(N,) int64 class indices of (N, K) int32 sums; −1 says that no class was chosen."""
+        """(N,) int64 class indices of (N, K) int32 sums; −1 if no class is chosen."""
         if self.decision == "argmax":
             first: Array = self.logits(sums).argmax(axis=1)
             return first
@@ -219,33 +219,33 @@ class OutputSpec:
         return np.where(reached.any(axis=1), highest, -1)
 
     def scores(self, sums: Array) -> Array:
-        """(N, K) float32 whose first maximum in a row is the class chosen, where one is.
+        """(N, K) float32 scores; the first maximum of each row is at the chosen class, if there is one.
 
-        They are the logits. With "highest_bit" the class chosen may have a lower one than others: it is raised to just
-        above the largest.
+        Scores are the logits, except that with "highest_bit" the chosen class may have a lower logit than others; its
+        score is then raised to just above the largest.
         """
         return _first_maximum_at(self.logits(sums), self.indices(sums))
 
     def probabilities(self, sums: Array) -> Array:
-        """(N, K) float32, each row sums to 1 and is largest, for the first time, at the class chosen."""
+        """(N, K) float32; each row sums to 1, and its first maximum is at the chosen class."""
         scaled = self.scores(sums) / np.float32(self.temperature)
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return _first_maximum_at(powers / powers.sum(axis=1, keepdims=True), self.indices(sums))
 
     def undecided(self, sums: Array) -> Array:
-        """(N,) bool: no class was chosen, or one by default though its own threshold (logit 0) is not reached."""
+        """(N,) bool: whether no class was chosen, or only by default, without reaching its threshold (logit 0)."""
         if self.decision == "argmax":
             return np.zeros(len(sums), bool)
         index = self.indices(sums)
         return (index < 0) | (np.take_along_axis(self.logits(sums), np.maximum(index, 0)[:, None], 1)[:, 0] < 0)
 
     def native_scores(self, sums: Array) -> Array:
-        """Sums in the numbers of the system the network came from, int32."""
+        """Sums on the scale of the system that the network was imported from, int32."""
         return (sums + np.int32(self.native_add)) // np.int32(self.native_div)
 
 
 def _first_maximum_at(rows: Array, indices: Array) -> Array:
-    """(N, K) float32 ``rows``, raised at ``indices`` by the least that makes it the first maximum; −1 raises none."""
+    """(N, K) float32 ``rows``, raised at ``indices`` just enough to be the first maximum there; −1: unchanged."""
     others = np.nonzero((indices >= 0) & (rows.argmax(axis=1) != indices))[0]
     rows[others, indices[others]] = np.nextafter(rows[others].max(axis=1), np.float32(np.inf))
     return rows

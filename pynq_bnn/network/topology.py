@@ -1,7 +1,7 @@
-"""A network as a table: what goes in, and one row a layer.
+"""A network as a table: its input, and one row per layer.
 
-A table holds no weights. Training builds the Brevitas model from it, and a user's own chain is the
-same kind of table, written as a JSON file (see :func:`topology_from_json`).
+A table holds no weights. Training builds the Brevitas model from it. Users can write tables of their own as JSON files
+(see :func:`topology_from_json`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Topology:
     """Layers over an (height, width, channels) picture: a chain, unless rows name the maps they read.
 
     input_bits : 8 (q = pixel − 128) or 1 (+1 where pixel ≥ 128, else −1).
-    rows : hidden layers; the last layer, one unit a class, is added by training.
-    classes : names when the table belongs to one data set, else empty.
+    rows : hidden layers; the last layer, with one unit per class, is added by training.
+    classes : names of the classes if the table belongs to one data set, else empty.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Topology:
 
     @property
     def picture(self) -> Map:
-        """What the first row reads."""
+        """The map that the first row reads."""
         return Map(self.input_shape, self.encoding.bits, self.encoding.largest)
 
     @property
     def encoding(self) -> Encoding:
-        """What becomes of a pixel value: q = pixel − 128, or ±1 split at 128."""
+        """The code of a pixel value: q = pixel − 128, or for 1 bit +1 from 128 up, else −1."""
         return one_bit_codes() if self.input_bits == 1 else signed_codes()
 
     @property
@@ -68,7 +68,7 @@ class Topology:
         return all(node.reads == (node.index - 1,) for node in self.nodes())
 
     def nodes(self, classes: int | None = None) -> tuple[RowNode, ...]:
-        """Each row in its place, with shapes and costs, the last layer (``classes`` units) included."""
+        """The graph's nodes, with shapes and costs, including the last layer (``classes`` units)."""
         return build_graph(self.picture, (*self.rows, Fc(classes or len(self.classes) or 10)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,12 +95,12 @@ def row_to_dict(row: Row) -> dict[str, Any]:
 
 
 def widened(topology: Topology, factor: int) -> Topology:
-    """The topology with ``factor`` times the channels and units in every hidden layer, as teachers have them.
+    """The topology with ``factor`` times the channels and units in every hidden layer, for example for a teacher.
 
     Raises
     ------
     NetworkError
-        When a layer grows beyond what a table may hold.
+        A layer becomes larger than allowed.
     """
     if factor == 1:
         return topology
@@ -136,12 +136,12 @@ def _check(topology: Topology) -> None:
 
 
 def topology_from_dict(table: Any) -> Topology:
-    """The :class:`Topology` of plain JSON values.
+    """The :class:`Topology` described by plain JSON values.
 
     Raises
     ------
     NetworkError
-        When a key is missing, unknown or out of range; the message names it.
+        A key is missing, unknown or out of range; the message names it.
     """
     if not isinstance(table, dict):
         raise NetworkError(f"a topology is a JSON object, not {type(table).__name__}")
@@ -208,7 +208,7 @@ def topology_from_json(path: str | Path) -> Topology:
     Raises
     ------
     NetworkError
-        The file cannot be read, or the table contradicts itself; the message names the layer.
+        The file cannot be read, or the table is inconsistent; the message names the layer.
     """
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))

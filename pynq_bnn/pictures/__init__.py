@@ -1,1 +1,1 @@
-"""Any picture to the pixels that a network sees."""
+"""From any picture to the pixels that a network sees."""

@@ -1,12 +1,12 @@
-"""From a picture to 32×32 colours, or 28×28 bits, as BNN-PYNQ did it, to compare with results of that time.
+"""BNN-PYNQ's preprocessing, to 32×32 colour or 28×28 binary pictures, for comparison with its results.
 
-Today's rule is :mod:`pynq_bnn.pictures.preprocess`. BNN-PYNQ's differs: pictures smaller than 32×32 are not
-enlarged; the shorter side is rounded down, not to nearest; EXIF orientation is ignored; under transparency
-the stored colour shows, not the background; JPEGs not yet decoded were decoded at a reduced scale
+This package's own preprocessing is :mod:`pynq_bnn.pictures.preprocess`. BNN-PYNQ's differs: pictures smaller than
+32×32 are not enlarged; the shorter side is rounded down, not to nearest; EXIF orientation is ignored; transparent
+pixels keep their stored colour instead of the background; JPEGs not yet decoded were decoded at a reduced scale
 (``draft``), and some of its notebooks shrank pictures to 64 pixels first.
 
-Signs for its 28×28 networks came from a camera: contrast and brightness raised by fixed factors around the mean, what
-is not white cut out, scaled to 28 pixels without a margin, and a pixel was ink where it was quite black.
+Handwritten signs for its 28×28 networks came from a camera: contrast and brightness were raised by fixed factors, the
+part that is not white was cut out and scaled to 28 pixels without a margin, and only fully black pixels became ink.
 
 Source: Xilinx BNN-PYNQ, ``bnn.py``, ``image_to_cifar``; its notebooks LFC-BNN_MNIST_Webcam and LFC-BNN_Chars_Webcam;
 ``Image.thumbnail`` and ``Image.resize`` of Pillow before 7.0.
@@ -26,22 +26,22 @@ from .reading import Picture, read_picture
 # Filters by number: Pillow before 9.1 has no Resampling, and the types of later ones no bare names.
 _NEAREST, _LANCZOS = 0, 1
 _SIDE, _SIGN = 32, 28
-# A grey value above it was paper to the notebook of characters.
+# The notebook for characters treated grey values above this as paper.
 _WHITE = 180
 
 
 def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = False) -> Array:
-    """The pixels that BNN-PYNQ's ``classify_image`` saw of a picture.
+    """The pixels that BNN-PYNQ's ``classify_image`` made from a picture.
 
-    The default is what its notebook did for ``deer.jpg``: a picture that was shown, so fully decoded, before
-    it was classified.
+    The default is what its notebook did with ``deer.jpg``: a picture that had been displayed, and so fully decoded,
+    before it was classified.
 
     Parameters
     ----------
     picture : path, PIL image, or (H, W), (H, W, 1), (H, W, 3) uint8 array
     draft : bool
         Decode a JPEG at 1/2, 1/4 or 1/8 of its size where that is enough, as ``thumbnail`` did with a file
-        that was opened and not yet shown. Matters for paths alone.
+        that was opened but not yet displayed. Only has an effect on paths.
     via_64 : bool
         Shrink to 64 pixels first, as the notebooks did with ``car.png``.
 
@@ -53,10 +53,10 @@ def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = Fal
     Raises
     ------
     ImageError
-        When the picture is missing, damaged or no picture.
+        The file is missing, damaged or not a picture.
     """
     if isinstance(picture, (str, Path)):
-        read_picture(picture)  # raises one clear error for whatever is no picture
+        read_picture(picture)  # raises a clear error if it is not a readable picture
         with Image.open(picture) as image:
             return _pixels(image, draft, via_64, str(picture))
     image = picture.copy() if isinstance(picture, Image.Image) else read_picture(picture)
@@ -64,24 +64,24 @@ def bnn_pynq_pixels(picture: Picture, *, draft: bool = False, via_64: bool = Fal
 
 
 def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> Array:
-    """The pixels that BNN-PYNQ's camera notebooks made of a sign on light paper.
+    """The pixels that BNN-PYNQ's camera notebooks made from a sign on light paper.
 
     Parameters
     ----------
     picture : as for :func:`bnn_pynq_pixels`
     characters : bool
-        By the notebook of characters, whose enhancement is another, instead of that of digits.
+        As in the notebook for characters, which enhances the picture differently, instead of the one for digits.
 
     Returns
     -------
     (28, 28, 1) uint8
-        255 for ink, 1 for the rest, as those notebooks wrote it; all 1 for an empty page. A sign as wide as high,
-        which they lost (their page stayed empty), is kept.
+        255 for ink, 1 for the rest, as in those notebooks; all 1 for an empty page. Unlike there, a sign exactly as
+        wide as high is kept (they lost it and left the page empty).
 
     Raises
     ------
     ImageError
-        When the picture is missing, damaged or no picture.
+        The file is missing, damaged or not a picture.
     """
     page = _enhanced(picture, characters)
     box = ImageOps.invert(page).getbbox()
@@ -96,13 +96,13 @@ def bnn_pynq_digit(picture: Picture, *, characters: bool = False) -> Array:
 
 
 def bnn_pynq_box(picture: Picture, characters: bool = False) -> tuple[int, int, int, int]:
-    """What :func:`bnn_pynq_digit` cuts out of a picture: (left, top, right, bottom) in pixels; all of an empty page."""
+    """The part that :func:`bnn_pynq_digit` cuts out: (left, top, right, bottom) in pixels; for an empty page, all."""
     page = _enhanced(picture, characters)
     return ImageOps.invert(page).getbbox() or (0, 0, *page.size)
 
 
 def _enhanced(picture: Picture, characters: bool) -> Image.Image:
-    """The page with its paper white, as far as fixed factors do that."""
+    """The page with contrast and brightness raised by fixed factors, so that most paper becomes white."""
     contrast, brightness = (5, 2.0) if characters else (3, 4.0)
     page = ImageEnhance.Contrast(read_picture(picture).convert("L")).enhance(contrast)
     page = ImageEnhance.Brightness(page).enhance(brightness)

@@ -1,4 +1,4 @@
-"""A handwritten sign on any page, prepared the way MNIST was made: white on black, 20/28 of the side, centred by mass.
+"""Prepares a handwritten sign on any page as MNIST was made: white on black, 20/28 of the side, centred by mass.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition" (1998), section III;
 the robust fit is iteratively reweighted least squares with Cauchy weights (Holland, Welsch 1977).
@@ -14,22 +14,23 @@ from PIL import Image
 from ..arrays import Array
 from ..pillow import Resampling
 
-# The longer side of the picture that ink is looked for in; larger ones are reduced by a whole factor.
+# Maximum longer side of the picture in which ink is searched; larger pictures are reduced by a whole factor.
 _WORK_SIDE = 480
-# Ink differs from its paper by at least so many of 255 levels, and by so many times the noise.
+# Minimum contrast of ink to paper: in levels of 255, and as a multiple of the noise.
 _LEAST_CONTRAST, _LEAST_NOISE = 14.0, 4.5
-# The paper of a drawing is of one colour to the last bit, in so large a share of its pixels; noise keeps photographs
-# below.
+# Minimum share of pixels of exactly one colour for a page to count as a drawing; noise keeps photographs below it.
 _DRAWN = 0.2
-# A pixel is ink from this share of the darkest ink's contrast.
+# A pixel is ink from this share of full ink's contrast.
 _SHARE = 0.42
-# Stroke widths of MNIST lie about here, in parts of the longer side of the digit's box; thinner ones are widened.
+# As shares of the longer side of the digit's box: strokes thinner than the first are widened to the second, about the
+# stroke width of MNIST.
 _THIN, _STROKE = 0.065, 0.115
 # Side, in pixels, of the digit while its strokes are widened.
 _FINE = 160
-# A ruled line covers so much of the page's width; its slope may be up to so much.
+# Minimum share of the page's width that a ruled line covers, and its maximum slope.
 _LINE_SHARE, _LINE_SLOPE = 0.5, 0.06
-# It begins and ends within so much of the page's sides; smaller pages, in pixels, are cut out around a sign.
+# A ruled line begins and ends within this share of the width from the page's edges. Pages smaller than this many
+# pixels are taken as cut out around a sign, without lines.
 _LINE_END, _LINED_SIDE = 0.06, 64
 
 Box = tuple[int, int, int, int]
@@ -37,21 +38,25 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """density : (H, W) float32, 0 (paper) … 1 (ink); box : (left, top, right, bottom) around it; scale : pixels of the
-    picture for one of ``density``."""
+    """Ink found on a page.
+
+    density : (H, W) float32, 0 (paper) … 1 (ink).
+    box : (left, top, right, bottom) around the ink, in pixels of ``density``.
+    scale : side of a ``density`` pixel in pixels of the picture.
+    """
 
     density: Array
     box: Box
     scale: int
 
     def picture_box(self, size: tuple[int, int]) -> Box:
-        """``box`` in pixels of the picture, which is of ``size``."""
+        """``box`` in pixels of the picture, whose size is ``size``."""
         left, top, right, bottom = (side * self.scale for side in self.box)
         return left, top, min(right, size[0]), min(bottom, size[1])
 
 
 def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The sign on a page of any size as an ``L`` picture of ``size``; black where the page is empty."""
+    """The sign on a page of any size, as an ``L`` picture of ``size``; all black if the page is empty."""
     canvas = Image.new("L", size, 0)
     ink = find_ink(image)
     if ink is None:
@@ -71,18 +76,18 @@ def fit_digit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """``size`` times ``factor``, a pixel or more each way."""
+    """``size`` times ``factor``, at least one pixel each way."""
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 # --- finding ink -------------------------------------------------------------------------------------------
 
 def find_ink(image: Image.Image) -> Ink | None:
-    """The ink on a page, or None where there is none.
+    """The ink on a page, or None if there is none.
 
-    The page is what most pixels agree on: a smooth surface, for light falls unevenly. Ink is what differs from it, in
-    the direction of colour in which the strongest pixels differ, be it darker or lighter. Noise, ruled lines and
-    specks are left out.
+    The paper is a smooth surface (the light may be uneven) fitted to most pixels. Ink is what differs from it, darker
+    or lighter, measured along the colour direction of the pixels that differ most. Noise, ruled lines and specks are
+    left out.
     """
     scale = -(-max(image.size) // _WORK_SIDE)
     pixels = np.asarray((image.reduce(scale) if scale > 1 else image).convert("RGB"), np.float32)
@@ -102,7 +107,7 @@ def find_ink(image: Image.Image) -> Ink | None:
 
 
 def _contrast(pixels: Array) -> tuple[Array, float]:
-    """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and its noise, a deviation."""
+    """(H, W) float32 difference from the paper, positive for ink, in levels of 255; and the noise's deviation."""
     residual, paper = _paper_removed(pixels)
     length = _length(residual)
     strongest = length >= max(np.percentile(length, 99.0), 1)
@@ -110,29 +115,29 @@ def _contrast(pixels: Array) -> tuple[Array, float]:
     direction /= max(float(np.sqrt((direction ** 2).sum())), 1e-6)
     contrast = residual @ direction.astype(np.float32)
     if direction.sum() < 0:
-        # Dark ink: what light falls on the page scales ink and paper alike.
+        # Dark ink: uneven light scales ink and paper by the same factor.
         light = np.clip(_length(paper) / np.sqrt(3, dtype=np.float32), 24, None)
         contrast *= np.median(light) / light
     contrast /= np.sqrt(3, dtype=np.float32)
-    # Noise is even to both sides, and only paper lies on this one.
+    # Noise is symmetric, and below zero there is only paper.
     below = contrast[contrast <= 0]
     return contrast, 1.4826 * float(np.median(-below)) if below.size else 0.0
 
 
 def _paper_removed(pixels: Array) -> tuple[Array, Array]:
-    """(H, W, 3) ``pixels`` less the paper, and the paper: one colour, or a surface where light falls unevenly."""
+    """(H, W, 3) ``pixels`` minus the paper, and the paper: one colour, or a surface where the light is uneven."""
     height, width = pixels.shape[:2]
     step = max(1, int((height * width / 4000) ** 0.5))
     samples = pixels[step // 2::step, step // 2::step].reshape(-1, 3)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     plain = _commonest(np.concatenate([border, samples]))
-    # A drawing's paper has one colour; a surface would bend towards a sign that fills the picture.
+    # A drawing's paper has one colour; a fitted surface would bend towards a sign that fills the picture.
     if (samples == plain).all(1).mean() >= _DRAWN:
         return pixels - plain, np.broadcast_to(plain, pixels.shape)
     y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     terms = _terms(*np.meshgrid(y[step // 2::step], x[step // 2::step], indexing="ij")).reshape(6, -1).T
     surface = _surface(terms, samples, plain)
-    # 1, y, x, y², xy, x² with y and y² for a column, x and x² for a row.
+    # The coefficients of 1, y, x, y², xy, x²; y varies along a column, x along a row.
     one, by_y, by_x, by_yy, by_xy, by_xx = surface[:, None, None]
     column, row = y[:, None, None], x[None, :, None]
     paper = (one + by_y * column + by_yy * column * column) + row * (by_x + by_xx * row) + by_xy * (column * row)
@@ -140,7 +145,7 @@ def _paper_removed(pixels: Array) -> tuple[Array, Array]:
 
 
 def _commonest(samples: Array) -> Array:
-    """The colour (3,) that comes most often among the whole numbers of the (N, 3) ``samples``."""
+    """The most frequent colour, (3,), of the (N, 3) ``samples``, which are whole numbers."""
     numbers = samples.astype(np.int64) @ (65536, 256, 1)
     values, counts = np.unique(numbers, return_counts=True)
     best = int(values[counts.argmax()])
@@ -148,7 +153,7 @@ def _commonest(samples: Array) -> Array:
 
 
 def _surface(terms: Array, samples: Array, start: Array) -> Array:
-    """(6, 3) float32 coefficients of the polynomial that most of the (N, 3) ``samples`` lie near."""
+    """(6, 3) float32 coefficients of the polynomial that fits most of the (N, 3) ``samples``."""
     rest = samples - start
     for _ in range(12):
         length = _length(rest)
@@ -171,7 +176,7 @@ def _terms(y: Array, x: Array) -> Array:
 
 
 def _ink_level(contrast: Array, noise: float) -> float | None:
-    """The contrast of full ink; None where nothing stands out of the noise."""
+    """The contrast of full ink; None if nothing stands out from the noise."""
     floor = max(_LEAST_CONTRAST, _LEAST_NOISE * noise)
     above = contrast[_supported(contrast > floor)]
     return float(np.percentile(above, 85)) if len(above) else None
@@ -186,7 +191,7 @@ def _supported(mask: Array) -> Array:
 
 
 def _grown(mask: Array) -> Array:
-    """``mask`` widened by a pixel to each side, corners included."""
+    """``mask`` widened by one pixel in all eight directions."""
     padded = np.pad(mask, 1)
     rows = padded[:-2] | padded[1:-1] | padded[2:]
     grown: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
@@ -196,7 +201,7 @@ def _grown(mask: Array) -> Array:
 # --- what is not the sign ----------------------------------------------------------------------------------
 
 def _without_lines(mask: Array, faint: Array) -> Array:
-    """``mask`` less lines ruled across the page, level or upright, which ``faint`` shows whole; strokes stay."""
+    """``mask`` without ruled lines, horizontal or vertical, which ``faint`` shows completely; strokes are kept."""
     level, upright = _level_lines(faint), _level_lines(faint.T)
     for lines, turned in ((level, False), (upright, True)):
         if lines is not None:
@@ -205,7 +210,7 @@ def _without_lines(mask: Array, faint: Array) -> Array:
 
 
 def _level_lines(faint: Array) -> Array | None:
-    """(H, W) bool: bands of lines that cross the page from left to right at one slope; None where there are none."""
+    """(H, W) bool: bands of lines that cross the page from left to right at one slope; None if there are none."""
     height, width = faint.shape
     ys, xs = np.nonzero(faint)
     if min(height, width) < _LINED_SIDE or not len(xs):
@@ -221,7 +226,7 @@ def _level_lines(faint: Array) -> Array | None:
         strength = float((counts.astype(float) ** 2).sum())
         if strength > best:
             best, shifts, rows = strength, shift, counts
-    # A tilted line near the upper or lower edge has only some columns on the page.
+    # A tilted line near the upper or lower edge is on the page only in some columns.
     there = np.cumsum(np.bincount(shifts, minlength=len(rows) + 1) - np.bincount(shifts + height,
                                                                                  minlength=len(rows) + 1))[:len(rows)]
     lines = rows >= np.where(there > 0.9 * width, _LINE_SHARE * width, np.maximum(0.8 * there, 8))
@@ -238,7 +243,10 @@ def _level_lines(faint: Array) -> Array | None:
 
 
 def _without_bands(mask: Array, faint: Array, bands: Array) -> Array:
-    """``mask`` less what is as thin as most of ``faint`` in the level ``bands``; strokes on and across them stay."""
+    """``mask`` without the parts of ``bands`` as thin as a ruled line; strokes on and across them are kept.
+
+    The thickness of a line is the median thickness of ``faint`` within the bands.
+    """
     on_bands = faint & bands
     thick = float(np.median(_runs(faint)[on_bands]))
     if thick > max(3, 0.02 * len(mask)):
@@ -252,7 +260,7 @@ def _without_bands(mask: Array, faint: Array, bands: Array) -> Array:
 
 
 def _runs(mask: Array) -> Array:
-    """(H, W) for each pixel of ``mask`` how many lie above one another there without a gap, itself counted."""
+    """(H, W): for each pixel of ``mask``, the length of the vertical run that it belongs to."""
     rows = np.arange(len(mask))[:, None]
     before = np.maximum.accumulate(np.where(mask, -1, rows), axis=0)
     behind = np.minimum.accumulate(np.where(mask, len(mask), rows)[::-1], axis=0)[::-1]
@@ -261,7 +269,7 @@ def _runs(mask: Array) -> Array:
 
 
 def _without_specks(mask: Array) -> Array:
-    """``mask`` without specks, and without what reaches in from the edge where there is a sign besides."""
+    """``mask`` without specks, and without parts that touch the edge if a sign lies elsewhere."""
     cell = max(1, max(mask.shape) // 96)
     rows, columns = (-(-side // cell) for side in mask.shape)
     padded = np.zeros((rows * cell, columns * cell), bool)
@@ -287,7 +295,7 @@ def _without_specks(mask: Array) -> Array:
 
 
 def _labelled(cells: Array) -> tuple[Array, int]:
-    """Connected groups of cells, corners included, numbered from 1; 0 is outside. And how many there are."""
+    """Connected groups of cells (corners connect), numbered from 1, with 0 outside; and the number of groups."""
     labels = np.zeros((cells.shape[0] + 2, cells.shape[1] + 2), np.int32)
     free = np.pad(cells, 1)
     number = 0
@@ -309,7 +317,7 @@ def _labelled(cells: Array) -> tuple[Array, int]:
 # --- strokes -----------------------------------------------------------------------------------------------
 
 def _with_even_strokes(cut: Image.Image) -> Image.Image:
-    """``cut``, or where its strokes are thinner than handwriting of MNIST, the sign drawn with a wider pen."""
+    """``cut``, or if its strokes are thinner than those of MNIST, the sign with wider strokes."""
     factor = _FINE / max(cut.size)
     fine = cut.resize(scaled(cut.size, factor), Resampling.BICUBIC)
     mask = np.asarray(fine) > 127
@@ -326,15 +334,15 @@ def _with_even_strokes(cut: Image.Image) -> Image.Image:
 
 
 def stroke_width(mask: Array) -> float:
-    """Mean width of the strokes of ``mask`` in pixels: twice its area by its outline."""
+    """Mean width of the strokes of ``mask`` in pixels: twice its area divided by the length of its outline."""
     padded = np.pad(mask, 1)
     steps = int((padded[1:] != padded[:-1]).sum()) + int((padded[:, 1:] != padded[:, :-1]).sum())
-    # Counted in steps, outlines of all directions are 4/π times too long on the average.
+    # Counted in pixel steps, an outline of all directions is on average 4/π times too long.
     return 2 * int(mask.sum()) / max(steps * np.pi / 4, 1)
 
 
 def _rounded(mask: Array, by: int) -> Array:
-    """``mask`` widened by ``by`` pixels with an octagon for a pen."""
+    """``mask`` widened by ``by`` pixels with an octagonal pen."""
     for turn in range(by):
         if turn % 2:
             mask = _grown(mask)

@@ -1,4 +1,4 @@
-"""How a classifier brings pictures to its network: by the network's rule, by another, or as BNN-PYNQ did."""
+"""How a classifier prepares pictures for its network: by the network's rule, by another, or as BNN-PYNQ did."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _OLD = {
     ("bnn-pynq-chars", _GREY): partial(bnn_pynq_digit, characters=True),
 }
 
-# Fewer classes with names of one character are labels of anything, such as 0 and 1 of X-rays.
+# With fewer classes, one-character names may be labels of anything, such as 0 and 1 for X-rays.
 _FEWEST_SIGNS = 10
 
 
 def default_fit(channels: int, classes: Sequence[str]) -> str:
-    """The rule for pictures of a network to be trained: "digit" for grey ones of handwriting, else "extend".
+    """The fitting rule for a network to be trained: "digit" for grey pictures of handwriting, else "extend".
 
-    Classes are handwriting when there are ten or more and the name of each is one letter or digit.
+    Pictures count as handwriting if there are ten or more classes and each name is one letter or digit.
     """
     signs = len(classes) >= _FEWEST_SIGNS and all(len(name) == 1 and name.isalnum() for name in classes)
     return "digit" if channels == 1 and signs else "extend"
@@ -48,7 +48,7 @@ class Preparation:
     Raises
     ------
     NetworkError
-        There is no such rule, or it is not for pictures of this size.
+        There is no such rule, or it does not make pictures of this size.
     """
 
     def __init__(self, spec: InputSpec, fit: str | None = None) -> None:
@@ -71,12 +71,12 @@ class Preparation:
         return fitted(pictures, self.spec, self.one)
 
     def box(self, picture: Picture) -> tuple[int, int, int, int]:
-        """The part of ``picture`` that its pixels are made of: (left, top, right, bottom)."""
+        """The part of ``picture`` that its pixels are made from: (left, top, right, bottom)."""
         if self._old is not None and self.spec.shape == _GREY:
             return bnn_pynq_box(picture, self._old.keywords["characters"])
         return seen_box(picture, self.spec)
 
     def blank(self, pixels: Array) -> Array:
-        """(N,) bool: which of (N, H, W, C) prepared pictures hold nothing to see."""
-        # BNN-PYNQ filled up with white.
+        """(N,) bool: which of (N, H, W, C) prepared pictures show nothing."""
+        # BNN-PYNQ padded pictures with white.
         return blank(pixels, self.spec if self._old is None else replace(self.spec, fit="letterbox", background=255))

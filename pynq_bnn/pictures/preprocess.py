@@ -1,13 +1,13 @@
 """From any picture to the pixels a network sees.
 
-The rule is stated, and a :class:`~pynq_bnn.classify.result.Result` shows its outcome:
+The steps are as follows; a :class:`~pynq_bnn.classify.result.Result` holds their outcome:
 
-1. the first frame of an animation (of a PIL image: the present one); EXIF orientation applied;
-   transparency laid over the background (digits: over white); wider samples shortened to 8 bits; CMYK,
+1. the first frame of an animation (for a PIL image: the current one); EXIF orientation applied;
+   transparency composited over the background (digits: over white); wider samples reduced to 8 bits; CMYK,
    palettes and other modes converted by Pillow; more than 16 megapixels reduced by a whole factor;
 2. RGB, or grey (ITU-R 601 luma) for one-channel networks;
-3. a picture of the network's size is taken as it is, with the rule ``digit`` only where it is white on
-   black; any other is resized with a LANCZOS filter:
+3. a picture of the network's size is used unchanged (with the rule ``digit``: only if it is white on black);
+   any other is resized with a LANCZOS filter:
    ``letterbox``: aspect kept, centred, the rest is background grey; ``extend``: the same, the rest
    repeats the picture's border; ``crop``: aspect kept, the middle is cut out; ``stretch``: aspect
    ignored; ``digit``: as MNIST was made, see :mod:`pynq_bnn.pictures.digits`.
@@ -29,10 +29,10 @@ from .reading import Picture, channels_last, check_pixels, read_picture
 
 __all__ = ["Picture", "blank", "fitted", "network_input", "read_picture", "seen_box"]
 
-# A sign of the network's size is white on black when its brightest pixel is at least this, and dark on light when so
-# large a share of its outermost pixels is light; paper up to this is as good as black after the inversion.
+# A sign of the network's size is dark on light if at least this share of its outermost pixels is light, else white on
+# black if its brightest pixel reaches _WHITE. Inverted paper of up to _BLACK counts as black.
 _WHITE, _LIGHT_SHARE, _BLACK = 128, 0.9, 8
-# Levels of 255 that the noise of a camera makes of a wall.
+# Range, in levels of 255, that camera noise alone can produce on a plain wall.
 _BLANK_LEVELS = 12
 
 
@@ -46,7 +46,7 @@ def network_input(picture: Picture, spec: InputSpec) -> Array:
     Raises
     ------
     ImageError
-        When the file is missing, damaged or no picture, or the array has another shape or type.
+        The file is missing, damaged or not a picture, or the array has another shape or type.
     """
     mode = "RGB" if spec.channels == 3 else "L"
     size = (spec.width, spec.height)
@@ -62,14 +62,14 @@ def network_input(picture: Picture, spec: InputSpec) -> Array:
 
 
 def fitted(pictures: Array, spec: InputSpec, one: Callable[[Array], Array] | None = None) -> Array:
-    """(N, height, width, channels) uint8 of an array of pictures, each as :func:`network_input` makes it.
+    """(N, height, width, channels) uint8 pixels of an array of pictures, each prepared as by :func:`network_input`.
 
     Parameters
     ----------
     pictures : (N, H, W, C) or (N, C, H, W) uint8, C of 1, 3 or 4
     spec : InputSpec
     one : callable, optional
-        What makes one picture of another size ready, instead of that function.
+        Prepares one picture of another size, instead of that function.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def fitted(pictures: Array, spec: InputSpec, one: Callable[[Array], Array] | Non
 
 
 def blank(pixels: Array, spec: InputSpec) -> Array:
-    """(N,) bool: whether there is nothing to see in the (N, H, W, C) uint8 ``pixels`` that the network gets.
+    """(N,) bool: which of the (N, H, W, C) uint8 ``pixels`` that the network gets show nothing.
 
-    That is one colour, apart from the noise of a camera and the bars of "letterbox"; and what has one code for the
-    network throughout.
+    Such a picture has only one colour, apart from camera noise and the bars of "letterbox"; or, for a network with
+    1-bit input, the same code in all pixels.
     """
     if not len(pixels):
         return np.zeros(0, bool)
@@ -115,14 +115,14 @@ def blank(pixels: Array, spec: InputSpec) -> Array:
 
 
 def _between_bars(picture: Array, background: int) -> Array:
-    """``picture`` without the rows and columns at its edges that are background throughout."""
+    """``picture`` without the rows and columns at its edges that are all background."""
     other = (picture != background).any(axis=2)
     rows, columns = np.nonzero(other.any(axis=1))[0], np.nonzero(other.any(axis=0))[0]
     return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] if len(rows) else picture
 
 
 def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
-    """The part of ``picture`` that a network's input is made of.
+    """The part of ``picture`` that a network's input is made from.
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ def seen_box(picture: Picture, spec: InputSpec) -> tuple[int, int, int, int]:
     Returns
     -------
     (left, top, right, bottom)
-        In pixels of the upright picture, right and bottom excluded: the middle for the rule "crop", the ink for
-        "digit", all of it for the others.
+        In pixels of the upright picture, right and bottom exclusive: the middle for the rule "crop", the ink for
+        "digit", the whole picture for the others.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _middle(size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:
 
 
 def _white_on_black(pictures: Array) -> Array:
-    """(N,) bool: which of (N, H, W, C) signs of the network's size are, as those of MNIST are."""
+    """(N,) bool: which of the (N, H, W, C) signs are white on black, as in MNIST."""
     border = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
     light = (border >= _WHITE).all(axis=2).mean(axis=1)
     white: Array = (light < _LIGHT_SHARE) & (pictures.max(axis=(1, 2, 3), initial=0) >= _WHITE)
@@ -167,7 +167,7 @@ def _white_on_black(pictures: Array) -> Array:
 
 
 def _digit_of_size(image: Image.Image) -> Image.Image:
-    """A sign that has the network's size: as it is, inverted, or found on its page."""
+    """A sign that has the network's size already: unchanged, inverted, or found on its page."""
     pixels = np.asarray(image).reshape(1, image.height, image.width, -1)
     if _white_on_black(pixels)[0]:
         return image
@@ -180,7 +180,7 @@ def _digit_of_size(image: Image.Image) -> Image.Image:
 
 
 def _inside(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
-    """``image`` as large as fits into ``size`` with its aspect kept, and the corner that centres it there."""
+    """``image`` scaled to fit into ``size`` with its aspect kept, and the corner that centres it there."""
     inner = scaled(image.size, min(size[0] / image.width, size[1] / image.height))
     corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
     return image.resize(inner, Resampling.LANCZOS), corner
@@ -194,7 +194,7 @@ def _fit_letterbox(image: Image.Image, size: tuple[int, int], background: int) -
 
 
 def _fit_extend(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
-    """Networks that never saw bars take a repeated border better; zoo/README.md has the measurement."""
+    """Networks that were not trained with bars do better with a repeated border; zoo/README.md has the measurement."""
     inner, (left, top) = _inside(image, size)
     pixels = np.asarray(inner)
     sides = [(top, size[1] - inner.height - top), (left, size[0] - inner.width - left), (0, 0)]

@@ -15,49 +15,49 @@ from ..pillow import Transpose
 
 
 class Tensor(Protocol):
-    """A torch tensor, as far as it is looked at; torch is not imported."""
+    """The part of a torch tensor's interface that is used here; torch is not imported."""
 
     def detach(self) -> Any: ...
 
     def cpu(self) -> Any: ...
 
 
-# What is one picture by its type, and what may be many: the number of dimensions says which.
+# The first is one picture by its type; an array or tensor may be one or many, depending on its dimensions.
 OnePicture = Union[str, Path, BinaryIO, Image.Image]
 Picture = Union[OnePicture, Array, Tensor]
 AnyPicture = TypeVar("AnyPicture", bound=Picture)
 Several = Union[list[AnyPicture], tuple[AnyPicture, ...]]
 
-# Pictures of more pixels than this are decoded, or at least kept, at a half, a quarter … of their size.
+# Pictures with more pixels than this are reduced by a whole factor, JPEGs already when they are decoded.
 MAX_KEPT = 16_000_000
-# What Pillow raises on files that are damaged or no pictures at all, and on images that were closed before use.
+# What Pillow raises for files that are damaged or not pictures, and for images that were closed before use.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
                    AssertionError, AttributeError, struct.error, MemoryError, ZeroDivisionError)
-# EXIF 2.3, tag 274: what to do to see the picture upright.
+# EXIF 2.3, tag 274: the transposition that turns the picture upright.
 _ORIENTATION_TAG = 274
 _UPRIGHT = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
             6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
-# TIFF 6.0: bits of a sample, and the largest sample as the writer states it.
+# TIFF 6.0: bits per sample, and the tags that declare the largest sample.
 _BITS_TAG, _LARGEST_TAGS = 258, (281, 341)
 _CHANNELS = (1, 3, 4)
 _FLOATS = ("floats in 0…1: (x * 255).round().astype('uint8'); in −1…1: ((x + 1) * 127.5).round().astype('uint8')")
 
 
 def read_picture(picture: Picture, background: int = 255) -> Image.Image:
-    """``picture`` as an upright RGB or grey (``L``) PIL image, transparency laid over ``background``.
+    """``picture`` as an upright RGB or grey (``L``) PIL image, transparency composited over ``background``.
 
     Parameters
     ----------
     picture : path; binary stream, read from its start; PIL image; uint8 array or torch tensor
-        An array is (H, W), (H, W, C) or (C, H, W) of 1, 3 (red, green, blue) or 4 (and alpha) channels. OpenCV gives
-        blue, green, red: ``x[:, :, ::-1]`` turns it round.
+        An array is (H, W), (H, W, C) or (C, H, W) with 1, 3 (red, green, blue) or 4 (with alpha) channels. OpenCV's
+        order is blue, green, red: ``x[:, :, ::-1]`` reverses it.
     background : int
         Grey value, 0…255.
 
     Raises
     ------
     ImageError
-        When the file is missing, damaged or no picture, or the array has another shape or type.
+        The file is missing, damaged or not a picture, or the array has another shape or type.
     """
     if is_tensor(picture):
         picture = tensor_array(picture)
@@ -91,7 +91,7 @@ def _from_path(path: Path, background: int) -> Image.Image:
 
 
 def _printable(name: str) -> str:
-    """``name`` on one line, whatever a file system allows in it."""
+    """``name`` with line ends and control characters escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
@@ -100,7 +100,7 @@ def _from_file(file: BinaryIO, background: int, what: str) -> Image.Image:
         file.seek(0)
         with Image.open(file) as image:
             if image.format == "JPEG" and image.width * image.height > MAX_KEPT:
-                # Decoded at 1/2, 1/4 or 1/8, never smaller than asked for.
+                # Pillow decodes at 1/2, 1/4 or 1/8 of the size, never smaller than requested.
                 factor = (MAX_KEPT / (image.width * image.height)) ** 0.5 / 2
                 image.draft(None, tuple(max(1, int(side * factor)) for side in image.size))
             return _normalize(image, background, what)
@@ -117,7 +117,7 @@ def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
     try:
         turn = _UPRIGHT.get(_orientation(image))
         if getattr(image, "is_animated", False) and image.tell():
-            image = image.copy()  # a caller's picture shows its present frame, and keeps it
+            image = image.copy()  # use the current frame, and do not move the caller's picture to another
         if image.mode.startswith(("I", "F")):
             image = _to_8_bit(image, what)
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -132,17 +132,17 @@ def _normalize(image: Image.Image, background: int, what: str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or what is there cannot be read: a good picture is not refused."""
+    """The EXIF orientation; 1 if there is none or it is unreadable, since the picture itself may be fine."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # each version of Pillow has its own for odd metadata
+    except Exception:  # for odd metadata, each version of Pillow raises something else
         return 1
 
 
 # --- samples of other widths ---------------------------------------------------------------------------------
 
 def _to_8_bit(image: Image.Image, what: str) -> Image.Image:
-    """Samples wider than 8 bits by the largest that the file states, else by the least of 8, 12, 16 bits that fits."""
+    """Reduce samples wider than 8 bits: by the largest value that the file declares, else by 8, 12 or 16 bits."""
     samples = np.asarray(image if image.mode == "F" else image.convert("I"))
     finite = np.nan_to_num(samples, nan=0, posinf=255, neginf=0) if image.mode == "F" else samples
     low, high = float(finite.min()), float(finite.max())
@@ -160,7 +160,7 @@ def _to_8_bit(image: Image.Image, what: str) -> Image.Image:
 
 
 def _stated_largest(image: Image.Image) -> float | None:
-    """The value of white as the tags of a TIFF state it, None where they do not."""
+    """The value of white as declared by the tags of a TIFF, else None."""
     tags = getattr(image, "tag_v2", None)
     if tags is None or image.mode == "F":
         return None
@@ -184,12 +184,12 @@ def is_tensor(picture: object) -> TypeGuard[Tensor]:
 
 
 def tensor_array(tensor: Any) -> Array:
-    """A torch tensor as an array (…, H, W, C); which axis is that of channels, its shape says.
+    """A torch tensor as an array, after checking that its shape shows which axis holds the channels.
 
     Raises
     ------
     ImageError
-        Both axes may be.
+        Both the first and the last axis could be the channels.
     """
     try:
         pixels: Array = tensor.detach().cpu().numpy()
@@ -202,14 +202,14 @@ def tensor_array(tensor: Any) -> Array:
 
 
 def channels_last(pixels: Array) -> Array:
-    """(…, H, W, C) of an array whose channels come last, or first where only that can be."""
+    """The array as (…, H, W, C); channels are taken to come first only if they cannot be last."""
     if pixels.ndim in (3, 4) and pixels.shape[-1] not in _CHANNELS and pixels.shape[-3] in _CHANNELS:
         return np.moveaxis(pixels, -3, -1)
     return pixels
 
 
 def check_pixels(pixels: Array) -> None:
-    """Refuse an array of another type than uint8."""
+    """Raise ImageError unless the array is uint8."""
     if pixels.dtype != np.uint8:
         raise ImageError(f"an array of {pixels.dtype}, shape {pixels.shape}; pixels are uint8, 0 to 255 (for"
                          f" {_FLOATS})")

@@ -1,4 +1,4 @@
-"""``python -m pynq_bnn.program``: write what in ``hw/`` comes from the tables of this package."""
+"""``python -m pynq_bnn.program``: generate the parts of ``hw/`` that come from the tables of this package."""
 
 from __future__ import annotations
 

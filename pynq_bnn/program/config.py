@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from ..errors import BackendError
 
 WORD_BITS = 64
-# Bytes are written to the lane buffers one by one, so a group of PEs makes whole bytes.
+# The lane buffers are written byte by byte, so PEs come in groups whose outputs fill a byte.
 PE_GROUP = 8
 MAX_WINDOW_BYTES = 64
 
@@ -23,18 +23,18 @@ class Config:
     pe : int
         Output channels in parallel: 8, 16, 32 or 64.
     simd : int
-        Input channels in parallel: 16, 32 or 64; words have 64 bits whatever it is.
+        Input channels in parallel: 16, 32 or 64; words always have 64 bits.
     buffer_depth : int
-        64-bit words of a lane's ping-pong memory: both maps of a layer, of all images of the lane.
+        64-bit words of a lane's memory, which holds input and output map of a layer for all images of the lane.
     ring_depth : int
-        Rows (one word for each PE) of the parameter ring.
+        Rows (one word per PE) of the parameter ring.
     acc_width : int
-        Bits of an accumulator; 20 hold 1,024 inputs of 8 bits.
+        Bits of an accumulator; 20 are enough for 1,024 8-bit inputs.
 
     Raises
     ------
     BackendError
-        Names the size that is out of range.
+        A size is out of range; the message names it.
     """
 
     lanes: int = 8
@@ -60,7 +60,7 @@ class Config:
 
     @property
     def bit_ops(self) -> int:
-        """XNOR-popcount operations a cycle."""
+        """XNOR-popcount operations per cycle."""
         return self.lanes * self.pe * self.simd
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether the accelerator takes a network, and which of its limits one breaks that it does not take."""
+"""Whether a network fits the accelerator, and if not, which limit it exceeds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .schedule import schedule
 
 
 def accelerator_refusal(network: Network, config: Config | None = None) -> str | None:
-    """The layer and the limit because of which the accelerator does not take ``network``; None where it takes it.
+    """A message with the layer and the limit that keep ``network`` off the accelerator; None if it fits.
 
-    The scheduler's own answer, which the backends "overlay" and "rtl" give too.
+    It is the scheduler's error, which the backends "overlay" and "rtl" would raise too.
     """
     try:
         schedule(network, config, images=1)

@@ -1,9 +1,9 @@
-"""Where the maps of a program lie in a lane's memory.
+"""Allocation of a program's maps in a lane's memory.
 
-A map takes its words from the stage that writes it to the last that reads it; two maps share words only when their
-lifetimes are apart. Maps turn to the two ends of the memory: each goes to the end opposite to the map that it is made
-of, so in a chain any two neighbours fit that fill the memory together. At the lower end a map is put above the images
-where there is room, so that the next group's images can be loaded while this one's later layers compute.
+A map occupies its words from the stage that writes it to the last that reads it; two maps may share words only if their
+lifetimes do not overlap. Each map is placed at the end of the memory opposite to the map it is computed from, so in a
+chain any two consecutive maps fit that together fill the memory. At the lower end a map is placed above the images if
+there is room, so that the next group's images can be loaded while later layers of this group are computed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .stages import Stage
 
 @dataclass(frozen=True)
 class Layout:
-    """Places for a number of images per lane.
+    """Base addresses of the maps, for a number of images per lane.
 
     Parameters
     ----------
     slots : int
         Images per lane.
     bases : tuple of int
-        First word of the images, then of the map that leaves each stage.
+        First word of the images, then of each stage's output map.
     frees : int
         The stage after which the images' words are no longer used.
     """
@@ -34,7 +34,7 @@ class Layout:
 
 @dataclass
 class _Placed:
-    """A map in memory: words base … base + span − 1, from stage ``born`` to stage ``dies``."""
+    """A map in memory: words base … base + span − 1, in use from stage ``born`` to stage ``dies``."""
 
     span: int
     born: int
@@ -50,17 +50,17 @@ class _Placed:
 
 
 def sizes(stages: tuple[Stage, ...]) -> list[int]:
-    """Words of an image: of the input, then of the map that leaves each stage."""
+    """Words per image: of the input, then of each stage's output map."""
     return [stages[0].in_words, *(stage.out_words for stage in stages)]
 
 
 def sources(stages: tuple[Stage, ...]) -> list[int]:
-    """For each stage the number of the map that it reads, as :func:`sizes` counts maps."""
+    """For each stage, the index of the map that it reads, in the order of :func:`sizes`."""
     return [max(0, stage.source - stages[0].index + 1) for stage in stages]
 
 
 def find_layout(stages: tuple[Stage, ...], slots: int, depth: int) -> Layout | None:
-    """A layout for ``slots`` images in ``depth`` words, or None where they do not fit."""
+    """A layout for ``slots`` images in ``depth`` words, or None if they do not fit."""
     maps = _lifetimes(stages, slots)
     images = maps[0].span
     for number, (stage, source) in enumerate(zip(stages, sources(stages)), 1):
@@ -79,7 +79,7 @@ def find_layout(stages: tuple[Stage, ...], slots: int, depth: int) -> Layout | N
 
 
 def _lifetimes(stages: tuple[Stage, ...], slots: int) -> list[_Placed]:
-    """All maps without their places; the result lives on to the end."""
+    """All maps with their lifetimes but not placed yet; the result is in use until the end."""
     maps = [_Placed(size * slots, number - 1, number - 1) for number, size in enumerate(sizes(stages))]
     maps[0].born = 0
     for number, source in enumerate(sources(stages)):
@@ -89,7 +89,7 @@ def _lifetimes(stages: tuple[Stage, ...], slots: int) -> list[_Placed]:
 
 
 def _base(maps: list[_Placed], number: int, images: int, depth: int) -> int:
-    """The place of map ``number`` at its end of the memory, beside what is already placed and lives with it."""
+    """The base of map ``number`` at its end of the memory, beside maps already placed whose lifetimes overlap."""
     here = maps[number]
     beside = [each for each in maps[:number] if each.lives_with(here)]
     if not here.low:
@@ -108,7 +108,7 @@ def _base(maps: list[_Placed], number: int, images: int, depth: int) -> int:
 
 
 def _fits(maps: list[_Placed], number: int, depth: int) -> bool:
-    """Whether a map lies within the memory and touches none that lives at the same time, but itself in place."""
+    """Whether a map is within the memory and overlaps no earlier map that is in use at the same time."""
     here = maps[number]
     if here.base < 0 or here.base + here.span > depth:
         return False

@@ -1,6 +1,6 @@
-"""Bits in the order in which the accelerator takes them: programs, images, results.
+"""Packs programs and images into the accelerator's formats, and unpacks results.
 
-Little-endian 64-bit words; a pixel's channels fill whole words from bit 0 up, pad activations are 0, pad weights 1.
+Little-endian 64-bit words; a pixel's channels fill whole words from bit 0 up, padded with activations 0 and weights 1.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _tiles(network: Network, stage: Stage, config: Config) -> Array:
     node = network.nodes[stage.layer]
     channels = stage.tiles * config.pe
     rows = np.full((stage.rows, channels), ~np.uint64(0), np.uint64)
-    # In the order in which a window is walked.
+    # In the order in which the hardware walks a window.
     weights = weight_words(node.layer.weights.reshape(node.layer.outputs, stage.weight_runs, -1))
     rows[1:1 + weights.shape[1], :len(weights)] = weights.T
     rows[0] = _threshold_words(node, stage, channels)
@@ -66,11 +66,11 @@ def weight_words(bits: Array) -> Array:
 
 
 def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> Array:
-    """(channels,) uint64 of THRESHOLD_RECORD; channels beyond the layer's give 0."""
+    """(channels,) uint64 words of THRESHOLD_RECORD; padding channels are set so that their outputs are 0."""
     layer, count = node.layer, node.layer.outputs
     score = isinstance(layer, Scores)
     thresholds = np.full(channels, 0 if score else node.bound + 1, np.int64)
-    inverts = np.full(channels, score, np.int64)  # the sign bit itself leaves
+    inverts = np.full(channels, score, np.int64)  # for scores the hardware outputs the sign bit itself
     if not isinstance(layer, Scores):
         thresholds[:count], inverts[:count] = layer.thresholds, layer.invert
     if node.input.bits == 8:
@@ -78,15 +78,16 @@ def _threshold_words(node: LayerNode, stage: Stage, channels: int) -> Array:
         ones[:count] = layer.weights.reshape(count, -1).sum(axis=1)
         start = -(thresholds + _plane_constant(node, stage, ones))
         start[count:] = 0 if score else -(255 * max(node.fan_in, MAX_WINDOW_BYTES) + 1)
-        # acc ← 2·acc + carry, seven times: the start's low seven bits enter one by one.
+        # The hardware computes acc ← 2·acc + carry seven times: the low seven bits of the start enter one by one.
         return _threshold(2 * (start >> 7), start & 127, inverts)
     return _threshold(-thresholds, np.zeros(channels, np.int64), inverts)
 
 
 def _plane_constant(node: LayerNode, stage: Stage, ones: Array) -> Array:
-    """What the XNOR-popcount Horner sum of the planes has beyond Σ w·q, for each channel.
+    """For each channel, the difference between the XNOR-popcount Horner sum over the bit planes and Σ w·q.
 
-    A byte u = q + offset gives u where w = +1 and 255 − u where w = −1; unused bytes of a window hold the padding.
+    A byte u = q + offset contributes u where w = +1 and 255 − u where w = −1; unused bytes of a window hold the
+    padding.
     """
     offset = 128 if node.input.signed else 0
     fan_in = node.fan_in
@@ -101,18 +102,18 @@ def _threshold(start: Array, carries: Array, inverts: Array) -> Array:
 
 
 def image_bytes(network: Network) -> Array | None:
-    """The byte that the accelerator takes for each pixel value, (256,) uint8; None when it is the value itself."""
+    """The byte that the accelerator reads for each pixel value, (256,) uint8; None if it is the value itself."""
     codes = network.input.codes.astype(np.int64) + (128 if network.input.map.signed else 0)
     return None if np.array_equal(codes, np.arange(256)) else codes.astype(np.uint8)
 
 
 def pack_images(network: Network, pixels: Array, out: Array | None = None) -> Array:
-    """(N, words) uint64 of (N, H, W, C) uint8 pixels, as the first program takes them.
+    """Pack (N, H, W, C) uint8 pixels into (N, words) uint64, as the first program reads them.
 
     Parameters
     ----------
     out : (N, words) uint64, optional
-        Where to write them, such as memory that the accelerator sees.
+        Where to write them, such as memory shared with the accelerator.
     """
     count, words = len(pixels), input_words(network)
     out = np.empty((count, words), np.uint64) if out is None else out
@@ -132,12 +133,12 @@ def pack_images(network: Network, pixels: Array, out: Array | None = None) -> Ar
 
 
 def unpack_map(words: Array, shape: tuple[int, int, int]) -> Array:
-    """(N, H, W, ceil(C/8)) uint8 of (N, words) uint64, the packed maps of :class:`~pynq_bnn.backends.base.Backend`."""
+    """From (N, words) uint64 to (N, H, W, ceil(C/8)) uint8, the packed maps that backends yield."""
     count = len(words)
     pixels = np.ascontiguousarray(words).view(np.uint8).reshape(count, shape[0], shape[1], 8 * pixel_words(shape[2]))
     return np.ascontiguousarray(pixels[..., :ceil_div(shape[2], 8)])
 
 
 def unpack_scores(words: Array, classes: int) -> Array:
-    """(N, classes) int32 of (N, words) uint64."""
+    """From (N, words) uint64 to (N, classes) int32."""
     return np.ascontiguousarray(words).view(np.int32)[:, :classes].copy()

@@ -1,7 +1,7 @@
-"""Predicts how many cycles a program takes, from its tiles alone; tests compare it with the simulated core.
+"""Predicts how many cycles a program takes, from its tiles; tests compare this with the simulated core.
 
 The model follows each tile of parameters: when the memory can deliver it (at a given rate, while the ring has room, and
-after the images of the next group, which go first) and when the array has finished with it.
+after the images of the next group, which have priority) and when the array has finished with it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from .fields import Kind
 from .layout import Layout
 from .stages import Stage, ceil_div
 
-# Cycles that the core spends in addition to steps (see hw/README.md): between layers, between tiles; at the start of a
-# run until its first parameters arrive, and at its end until the last write is done; for a group's results on top of
-# reading them, and for each 16 scores on top of their planes and words.
+# Cycles that the core spends in addition to steps (see hw/README.md): between layers; between tiles; at the start of a
+# run until the first parameters arrive; at its end until the last write is done; per group of results, in addition to
+# reading them; and per 16 scores, in addition to their planes and words.
 LAYER_CYCLES = 48
 TILE_CYCLES = 9
 RUN_CYCLES = 165
 END_CYCLES = 60
 RESULT_CYCLES = 45
 SCORE_CYCLES = 6
-# Words of parameters that may already be requested when images are; they arrive first.
+# Words of parameters that may already be requested before images are, and so arrive first.
 QUEUE_WORDS = 96
 
 
 @dataclass(frozen=True)
 class MemoryRate:
-    """Words that the memory delivers per cycle, and the cycles until the first arrives."""
+    """Words that the memory delivers per cycle, and cycles until the first arrives."""
 
     rate: float = 0.772
     latency: int = 40
@@ -39,7 +39,7 @@ class MemoryRate:
 class Cost:
     """Predicted cycles of a batch.
 
-    cycles : all of them; steps : with the array computing; images : of the batch.
+    cycles : total; steps : cycles in which the array computes; images : size of the batch.
     """
 
     cycles: float
@@ -52,7 +52,7 @@ class Cost:
 
     @classmethod
     def together(cls, costs: list[Cost]) -> Cost:
-        """One program after the other."""
+        """The cost of several programs, one after the other."""
         return cls(sum(c.cycles for c in costs), sum(c.steps for c in costs), costs[0].images)
 
 
@@ -60,8 +60,8 @@ def batch_cost(stages: tuple[Stage, ...], layout: Layout, config: Config, images
                memory: MemoryRate | None = None) -> Cost:
     """Cycles of one program for a batch.
 
-    Once the ring of parameters is full, groups in the middle of a batch all take the same time: they are followed until
-    then, and three more, and the rest counted.
+    Once the parameter ring is full, groups in the middle of a batch all take the same time: the model follows the
+    groups until then, and three more, and extrapolates the rest.
 
     Parameters
     ----------
@@ -84,17 +84,17 @@ def batch_cost(stages: tuple[Stage, ...], layout: Layout, config: Config, images
 
 
 class _Run:
-    """The clock of the array (now), of the parameters (loaded) and of the images (ready), group after group."""
+    """The model's state: times of the array (now), of loaded parameters (loaded), of freed image words (freed)."""
 
     def __init__(self, stages: tuple[Stage, ...], layout: Layout, config: Config, words: tuple[int, int],
                  memory: MemoryRate) -> None:
         self.stages, self.layout, self.config, self.words, self.memory = stages, layout, config, words, memory
         self.now = self.loaded = float(RUN_CYCLES)
         self.freed = float(RUN_CYCLES)
-        # (rows up to the end of a tile, time at which they were freed), where a later tile may have to wait for them.
+        # (rows up to the end of a tile, time at which they were freed), which a later tile may have to wait for.
         self.releases: deque[tuple[int, float]] = deque()
         self.rows = 0
-        # Cycles for which images, which go first, still delay the parameters.
+        # Cycles by which images, which have priority, still delay the parameters.
         self.debt = 0.0
 
     def skip(self, cycles: float) -> None:
@@ -105,7 +105,7 @@ class _Run:
         self.releases = deque((rows, time + cycles) for rows, time in self.releases)
 
     def group(self, images: int, final: bool) -> float:
-        """Follow one group; returns the time at its end."""
+        """Simulate one group; returns the time at its end."""
         slots = ceil_div(images, self.config.lanes)
         load = images * self.words[0] / self.memory.rate
         queue = QUEUE_WORDS / self.memory.rate
@@ -132,7 +132,7 @@ class _Run:
             self.releases.append((self.rows, self.now))
 
     def _fetch(self, rows: int) -> float:
-        """Load a tile's rows; returns the time of the first and sets ``loaded`` to that of the last."""
+        """Load a tile's rows; returns when the first arrives, and sets ``loaded`` to when the last does."""
         self.rows += rows
         start = self.loaded
         while self.releases and self.releases[0][0] <= self.rows - self.config.ring_depth:

@@ -1,4 +1,4 @@
-"""The register sequence of a batch; the same for the simulated core and the board."""
+"""Register accesses of a run; the same for the simulated core and the board."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Registers(Protocol):
 
 @dataclass(frozen=True)
 class Counters:
-    """Cycles of a run: all, with the array computing, and waiting for parameters, images and results."""
+    """Cycles of a run: total, with the array computing, and waiting for parameters, images and results."""
 
     cycles: int
     steps: int
@@ -50,7 +50,7 @@ def read_config(registers: Registers) -> Config:
     Raises
     ------
     BackendError
-        When it is none, or of another version.
+        There is no accelerator, or one of another version.
     """
     identity, version = registers.read(OFFSETS["ID"]), registers.read(OFFSETS["VERSION"])
     if identity != IDENTITY:
@@ -67,12 +67,12 @@ def read_config(registers: Registers) -> Config:
 
 
 def array_word(config: Config) -> int:
-    """What the register ARRAY of such an accelerator reads."""
+    """The value of the register ARRAY for this configuration."""
     return sum(bits.at(config.parameters[bits.name]) for bits in _REGISTERS["ARRAY"].bits)
 
 
 def stage_of(status: int) -> int:
-    """The stage that STATUS names: the one at work, or at fault."""
+    """The stage that STATUS reports: the active one, or the one that failed."""
     return _LAYER.of(status)
 
 
@@ -91,7 +91,7 @@ def start(registers: Registers, program: tuple[int, int], images: tuple[int, int
 
 
 def check_status(status: int) -> None:
-    """Raise BackendError when STATUS tells of a run that failed."""
+    """Raise BackendError if STATUS reports a failed run."""
     if status & FAILED:
         code = _ERROR.of(status)
         text = ERROR_TEXT.get(Error(code), "") if code in set(Error) else f"error {code}"

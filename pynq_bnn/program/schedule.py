@@ -1,7 +1,7 @@
-"""A network as programs for the accelerator: where to cut it, how many images share a pass of the weights.
+"""Splits a network into programs for the accelerator: where to cut it, and how many images share a pass of the weights.
 
-A program runs a stretch of layers over a whole batch. Cutting a network costs a trip of the maps through memory; it
-pays when late layers, heavy in weights and small in maps, can then have many more images per lane.
+A program runs consecutive layers over a whole batch. At a cut, the maps must pass through memory; this pays off if late
+layers, with many weights and small maps, can then process many more images per lane.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from .layout import Layout, find_layout, sizes
 from .predict import Cost, MemoryRate, batch_cost
 from .stages import Stage, ceil_div, network_stages
 
-# Memory for maps between programs, images and results of one batch.
+# Bytes of memory for images, maps between programs and results of one batch.
 DDR_LIMIT = 32 << 20
 
 
 @dataclass(frozen=True)
 class Program:
-    """A stretch of layers.
+    """Consecutive layers of a network, run together.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Program:
     in_words, out_words : int
         64-bit words of an image and of a result in memory.
     classes : int
-        Scores of an image; 0 when the results are maps.
+        Number of scores per image; 0 if the results are maps.
     """
 
     first: int
@@ -47,7 +47,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The programs of a network in their order, for a configuration."""
+    """The programs of a network, in order, for a configuration."""
 
     network: Network
     config: Config
@@ -61,7 +61,7 @@ class Schedule:
 
     @property
     def image_bytes(self) -> int:
-        """Memory that an image takes: input, maps between programs, result."""
+        """Bytes of memory per image: input, maps between programs, result."""
         return 8 * (self.programs[0].in_words + sum(program.out_words for program in self.programs))
 
 
@@ -74,7 +74,7 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
     cuts : tuple of int, optional
         Cut after these layers and nowhere else.
     slots : int, optional
-        At most so many images per lane.
+        Maximum number of images per lane.
 
     Raises
     ------
@@ -103,11 +103,11 @@ class _Planner:
     def __init__(self, network: Network, config: Config, stages: tuple[Stage, ...], images: int,
                  slots: int | None) -> None:
         self.network, self.config, self.stages, self.images, self.slots = network, config, stages, images, slots
-        # A method's cache would keep every planner alive.
+        # lru_cache as a decorator of the method would keep every planner alive.
         self.program = lru_cache(maxsize=None)(self._program)
 
     def best(self) -> tuple[Program, ...]:
-        """Shortest path over the layers: the best programs up to each layer, from those up to earlier ones."""
+        """Dynamic programming over the layers: the best programs up to each layer, from those up to earlier layers."""
         layers = len(self.network.layers)
         best: list[tuple[float, tuple[Program, ...]] | None] = [(0.0, ())] + [None] * layers
         for end in range(1, layers + 1):
@@ -127,7 +127,7 @@ class _Planner:
         return found[1]
 
     def cuttable(self, layer: int) -> bool:
-        """Whether only the map that leaves ``layer`` is read after it."""
+        """Whether, after ``layer``, only its own output map is still needed."""
         return all(min(node.reads) >= layer for node in self.network.nodes[layer + 1:])
 
     def _cycles(self, program: Program) -> float:
@@ -135,7 +135,7 @@ class _Planner:
         return batch_cost(program.stages, program.layout, self.config, self.images, words).cycles
 
     def _program(self, first: int, last: int) -> Program | None:
-        """Layers ``first`` to ``last`` with the best number of images per lane, or None where they do not fit."""
+        """Layers ``first`` to ``last`` with the best number of images per lane, or None if they do not fit."""
         stages = tuple(stage for stage in self.stages if first <= stage.layer <= last)
         classes = stages[-1].scores
         words = stages[0].in_words, ceil_div(classes, 2) if classes else stages[-1].out_words
@@ -150,7 +150,7 @@ class _Planner:
         return best and Program(first, last, stages, best[1], *words, classes)
 
     def _slot_choices(self, stages: tuple[Stage, ...]) -> list[int]:
-        """All numbers up to 16, then about eight an octave."""
+        """Numbers of images per lane to try: all up to 16, then about eight for each doubling."""
         spans = sizes(stages)
         pairs = max([spans[0], *(a + b for a, b, s in zip(spans, spans[1:], stages) if not s.in_place)])
         most = min(self.config.buffer_depth // pairs, ceil_div(self.images, self.config.lanes))

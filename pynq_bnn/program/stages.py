@@ -1,7 +1,7 @@
-"""From layers to stages: what one header of the stream asks for, in words of a lane's buffer.
+"""Lowers layers to stages. A stage is what one header in the stream describes; sizes are words of a lane's buffer.
 
-Each layer is one stage, except a fully connected first layer on 8-bit pixels: a stage before it turns bytes into bit
-planes.
+Each layer is one stage, except a fully connected first layer on 8-bit pixels, before which another stage turns bytes
+into bit planes.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from .fields import Kind
 
 @dataclass(frozen=True)
 class Stage:
-    """One header, without the places in the buffer, which the schedule chooses.
+    """The contents of one header, without the buffer addresses, which the schedule chooses.
 
     Parameters
     ----------
     layer : int
-        Index in the network.
+        Index of the layer in the network.
     index, source : int
-        Its place among the network's stages, and that of the stage whose map it reads, −1 for the images.
+        Index among the network's stages, and that of the stage whose map it reads, −1 for the images.
     kind : Kind
     in_words, out_words : int
-        64-bit words that an image takes in the buffer before and after the stage.
+        64-bit words per image of the input and output map in the buffer.
     tiles, rows : int
-        ⌈channels / PE⌉, and ring rows of each: thresholds, weights and, for scores, a row of ones.
+        ⌈channels / PE⌉, and ring rows per tile: thresholds, weights and, for scores, a row of ones.
     steps : int
-        Cycles the array needs for all windows of an image and one tile.
+        Cycles that the array needs for all windows of an image and one tile.
     scores : int
-        Scores that leave instead of a map; 0 for a map.
+        Number of scores, if the output is scores; 0 for a map.
     weight_runs : int
-        Runs of inputs in a window that each start on a word: its pixels, or 1.
+        Number of parts of a window that each start on a new word: its pixels, or 1.
     work : int
-        XNORs of an image that count: real inputs inside the map, for real channels, in each bit plane.
+        Useful XNORs per image: real inputs inside the map, for real channels, in each bit plane.
     gather : int
-        Cycles that FP-Conv's gathering adds to the steps of an image and tile.
+        Cycles that gathering windows (FP-Conv) adds to the steps, per image and tile.
     fields : dict
         The header's other fields.
     """
@@ -74,7 +74,7 @@ def ceil_div(value: int, by: int) -> int:
 
 
 def pixel_words(channels: int) -> int:
-    """64-bit words of a pixel of ``channels`` bits."""
+    """64-bit words of a pixel with ``channels`` bits."""
     return ceil_div(channels, WORD_BITS)
 
 
@@ -84,7 +84,7 @@ def map_words(shape: tuple[int, int, int]) -> int:
 
 
 def input_words(network: Network) -> int:
-    """64-bit words of an image in memory, as the first layer takes it."""
+    """64-bit words of an image in memory, as the first layer reads it."""
     return _lower(network.nodes[0], Config())[0].in_words
 
 
@@ -94,7 +94,7 @@ def network_stages(network: Network, config: Config) -> tuple[Stage, ...]:
     Raises
     ------
     BackendError
-        Names the layer and the limit of the accelerator that it exceeds.
+        A layer exceeds a limit of the accelerator; the message names both.
     """
     stages: list[Stage] = []
     writers = {PICTURE: PICTURE}
@@ -113,7 +113,7 @@ def network_stages(network: Network, config: Config) -> tuple[Stage, ...]:
 
 
 def _checked(node: LayerNode, config: Config) -> list[Stage]:
-    """The stages of a layer that keeps to the accelerator's limits."""
+    """The stages of a layer; raises BackendError if it exceeds the accelerator's limits."""
     if node.index and node.source == PICTURE:
         raise BackendError("it reads the picture, which the first layer alone can")
     if node.terms or node.shortcut is not None:
@@ -135,7 +135,7 @@ def _checked(node: LayerNode, config: Config) -> list[Stage]:
 
 def _check_accumulator(node: LayerNode, config: Config) -> None:
     eight_bit = node.input.bits == 8
-    # Largest distance of a sum from its threshold: twice the bound of the sum and one. Sums of bits are halved.
+    # Largest distance of a sum from its threshold: twice the bound of the sum, plus one; for sums of bits, half of it.
     reach = 2 * node.fan_in * 255 + 1 if eight_bit else node.fan_in + 1
     if reach >= 1 << config.acc_width - 1:
         most = ((1 << config.acc_width - 1) - 2) // (510 if eight_bit else 1)
@@ -180,7 +180,7 @@ def _bin_conv(node: Node[BinConv], config: Config) -> list[Stage]:
 
 
 def _conv_fields(node: _ConvNode, unit: int) -> dict[str, int]:
-    """Header fields of a convolution whose input pixels take ``unit`` words, or bytes."""
+    """Header fields of a convolution whose input pixels have ``unit`` words (Bin-Conv) or bytes (FP-Conv)."""
     layer, (height, width, channels), out = node.layer, node.input.shape, node.output.shape
     return {
         "kernel": layer.kernel, "stride": layer.stride, "padding": layer.padding,
@@ -193,12 +193,12 @@ def _conv_fields(node: _ConvNode, unit: int) -> dict[str, int]:
 
 
 def last_channels(channels: int) -> int:
-    """Channels in the last of a pixel's words, 1 to 64."""
+    """Number of channels in a pixel's last word, 1 to 64."""
     return (channels - 1) % WORD_BITS + 1
 
 
 def _window_taps(node: _ConvNode) -> tuple[list[int], list[int]]:
-    """Taps inside the map, down and across, for each window position that a pool uses."""
+    """For each window row and column within a pool, the number of taps inside the map, vertically and horizontally."""
     (height, width, _), out = node.input.shape, node.output.shape
     return _taps(height, out[0], node.layer), _taps(width, out[1], node.layer)
 
@@ -209,7 +209,7 @@ def _taps(size: int, pooled: int, layer: Windows) -> list[int]:
 
 
 def _gather_wait(node: _ConvNode, rows: list[int], columns: list[int], parts: int) -> int:
-    """Cycles by which gathering the windows of an image outlasts the planes of the windows before them."""
+    """Cycles in which the array waits for an image's windows, as gathering takes longer than the previous window."""
     layer, (_, width, channels) = node.layer, node.input.shape
     wait = 0
     for n_y, taps_y in enumerate(rows):
@@ -232,14 +232,14 @@ def _bin_fc(node: Node[BinFc], config: Config) -> list[Stage]:
 @_LOWER.for_(Scores)
 def _scores(node: Node[Scores], config: Config) -> list[Stage]:
     stage, classes = _dense_stage(node, config), node.layer.outputs
-    # Sums leave as bit planes, and a row of ones takes the place of thresholds.
+    # Sums are output as bit planes, with an additional row of ones.
     stage = replace(stage, out_words=pixel_words(classes) * config.acc_width, rows=stage.rows + 1, scores=classes,
                     steps=stage.steps + config.acc_width - 1, fields={**stage.fields, "score": True})
     return _with_planes(stage, node, config)
 
 
 def _dense_stage(node: _DenseNode, config: Config) -> Stage:
-    """A fully connected stage without what depends on its output. The picture's values fill whole words."""
+    """A fully connected stage without the parts that depend on its output; the picture's values fill whole words."""
     picture, planes = node.source == PICTURE, node.input.bits == 8
     words = ceil_div(node.fan_in, WORD_BITS) if picture else map_words(node.input.shape)
     height, width, _ = node.input.shape
@@ -253,7 +253,7 @@ def _dense_stage(node: _DenseNode, config: Config) -> Stage:
 
 
 def _with_planes(stage: Stage, node: _DenseNode, config: Config) -> list[Stage]:
-    """``stage``, and before it the one that turns bytes into bit planes where it reads 8-bit codes."""
+    """``stage``, preceded by one that turns bytes into bit planes if it reads 8-bit codes."""
     if node.input.bits == 1:
         return [stage]
     words, parts = stage.fields["pixel_words"], WORD_BITS // config.simd

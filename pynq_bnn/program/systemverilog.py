@@ -1,4 +1,4 @@
-"""Writes the SystemVerilog package ``bnn_pkg`` from the tables of :mod:`fields`."""
+"""Generates the SystemVerilog package ``bnn_pkg`` from the tables of :mod:`fields`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _registers() -> str:
 
 
 def _struct(name: str, record: tuple[tuple[Field, ...], ...]) -> str:
-    """A packed struct; the first word of the stream is its least significant one."""
+    """A packed struct; the first word of the stream is the least significant one."""
     lines = []
     for number, word in enumerate(record):
         lines += [f"    logic [{field.bits - 1}:0] {field.name};" for field in word]

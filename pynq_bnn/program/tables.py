@@ -1,4 +1,4 @@
-"""The tables of ``hw/README.md`` that come from :mod:`fields`."""
+"""The tables of ``hw/README.md``, generated from :mod:`fields`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .fields import ERROR_TEXT, REGISTERS, Error, Field
 
 
 def update(readme: str) -> str:
-    """``readme`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` written from the tables."""
+    """``readme`` with the parts between ``<!-- name -->`` and ``<!-- /name -->`` generated from the tables."""
     tables = {"registers": _registers(), "errors": _errors(), "program": _record(fields.PROGRAM_RECORD),
               "layer": _record(fields.LAYER_RECORD), "threshold": _record(fields.THRESHOLD_RECORD)}
     for name, table in tables.items():

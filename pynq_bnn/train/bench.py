@@ -1,4 +1,4 @@
-"""A training step, plain and captured, against a real-valued network's and stock Brevitas', in one run."""
+"""Compares a training step, plain and captured, with those of a real-valued network and of stock Brevitas."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NETWORK = "cnv-cifar10"
 
 
 def compare_steps() -> dict[str, object]:
-    """Median milliseconds of a step of CNV (forward, backward, Adam, clipping), rounds interleaved.
+    """Median milliseconds of a training step of CNV (forward, backward, Adam, clipping), with rounds interleaved.
 
-    Binary and real-valued network are trained by the trainer's own step, where there is CUDA also captured. Stock
-    Brevitas' CNV trains in float32, as its example does.
+    The binary and the real-valued network are trained by this package's step, on CUDA also captured. Stock Brevitas'
+    CNV trains in float32, as in its example.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shape = TOPOLOGIES[NETWORK].input_shape

@@ -1,7 +1,7 @@
-"""The training step as one CUDA graph: a single launch in place of hundreds, which Python cannot issue fast enough.
+"""The training step as one CUDA graph: a single launch instead of hundreds, which Python cannot issue fast enough.
 
-A graph repeats its kernels with the same addresses and numbers. So all that changes from step to step lies in tensors
-which stay where they are: pictures, labels and the teacher's answers, learning rate, and batch norm's momentum.
+A graph repeats its kernels with the same addresses and scalars. So everything that changes between steps is kept in
+tensors with fixed addresses: pictures, labels, the teacher's answers, learning rate, and batch norm's momentum.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .step import Step
 
 # Steps that run before the capture, so that libraries have chosen their kernels and allocated their workspaces.
 WARM_UP = 3
-# Floats to which each channel vector is aligned in the buffer of statistics.
+# Alignment, in floats, of each channel vector in the buffer of statistics.
 _ALIGNED = 64
 
 
 def captures(wanted: bool | None, device: torch.device, processes: Processes) -> bool:
-    """Whether steps are captured: as wanted, by default where they can be.
+    """Whether to capture steps: as ``wanted``, by default wherever possible.
 
     Raises
     ------
     TrainError
-        They are to be, and cannot.
+        Capturing is wanted but not possible.
     """
     possible = device.type == "cuda" and processes.count == 1
     if wanted and not possible:
@@ -43,11 +43,11 @@ def captures(wanted: bool | None, device: torch.device, processes: Processes) ->
 
 
 class Statistics:
-    """Batch norms whose running statistics follow by a momentum that is a tensor.
+    """Running statistics of batch norms, updated with a momentum that is a tensor.
 
-    Torch's batch norm takes its momentum as a number, which a graph would repeat for ever. Here it writes the batch's
-    own statistics into one buffer (momentum 1), and a single operation moves those of all norms towards it:
-    running += momentum · (batch − running).
+    Torch's batch norm needs its momentum as a number, which a graph would keep for ever. Here the norms write the
+    statistics of the batch into one buffer (momentum 1), and a single operation updates the running statistics of all
+    norms: running += momentum · (batch − running).
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
@@ -56,7 +56,7 @@ class Statistics:
         self.norms: list[_BatchNorm] = []
         for norm in norms:
             if isinstance(norm, (ShiftBatchNorm1d, ShiftBatchNorm2d)):
-                norm.momentum = self.momentum  # its own arithmetic takes a tensor as well
+                norm.momentum = self.momentum  # this norm's own code also works with a tensor
             else:
                 self.norms.append(norm)
         sizes = [-(-norm.num_features // _ALIGNED) * _ALIGNED for norm in self.norms for _ in range(2)]
@@ -76,7 +76,7 @@ class Statistics:
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Around a forward pass in training mode."""
+        """Context for a forward pass in training mode, which updates the statistics at its end."""
         self._show(1)
         for norm in self.norms:
             norm.momentum = 1.0
@@ -89,9 +89,9 @@ class Statistics:
 
 
 class BufferedStep(Step):
-    """A step in fixed buffers, run operation by operation: what a graph repeats, and the same numbers.
+    """A step on fixed buffers, run operation by operation: the same operations and results as in a captured graph.
 
-    The optimizer's learning rate has to be a tensor, see :func:`~pynq_bnn.train.step.make_optimizer`.
+    The optimizer's learning rate must be a tensor, see :func:`~pynq_bnn.train.step.make_optimizer`.
     """
 
     def __init__(self, model: Chain, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
@@ -125,15 +125,15 @@ class BufferedStep(Step):
         return self.statistics.followed()
 
     def _prepare(self) -> None:
-        """Before the first step, with its batch in the buffers."""
+        """Called before the first step, with its batch in the buffers."""
 
     def _run(self) -> None:
-        """Train on what is in the buffers."""
+        """Train on the batch in the buffers."""
         self._work(*self.buffers)
 
 
 class CapturedStep(BufferedStep):
-    """A step that is captured with the first batch and replayed for each; a batch of another size runs as it is."""
+    """A step that is captured with the first batch and replayed for each; a batch of another size runs uncaptured."""
 
     def _prepare(self) -> None:
         saved = Saved(self)
@@ -146,7 +146,7 @@ class CapturedStep(BufferedStep):
                 self._work(*self.buffers)
         current.wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):  # which runs nothing
+        with torch.cuda.graph(self.graph):  # only records
             self._work(*self.buffers)
         saved.restore()
 
@@ -155,7 +155,7 @@ class CapturedStep(BufferedStep):
 
 
 class Saved:
-    """All that a step changes, to be put back in place: a graph holds the addresses."""
+    """A copy of everything that a step changes, for restoring it in place, since a graph holds the addresses."""
 
     def __init__(self, step: BufferedStep) -> None:
         self.step = step
@@ -171,7 +171,7 @@ class Saved:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put everything back; moments of an optimizer that had none become zero, as they start."""
+        """Restore everything; moments that the optimizer did not have yet become zero, their initial value."""
         for tensor, value in self.tensors:
             tensor.copy_(value)
         for parameter, values in self.step.optimizer.state.items():

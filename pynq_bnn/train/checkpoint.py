@@ -1,4 +1,4 @@
-"""Checkpoints of a training; reading one executes nothing that is in it."""
+"""Checkpoints of a training; reading one never executes code from it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from ..network.spec import InputSpec
 from ..network.topology import Topology, topology_from_dict
 
 FORMAT = "pynq-bnn checkpoint 2"
-# Before warm starts and teachers: such a checkpoint compiles and can be started from, but its training went otherwise.
+# Written before warm starts and teachers existed: can be compiled and started from, but not resumed, since the training
+# procedure has changed.
 OLD_FORMAT = "pynq-bnn checkpoint 1"
 LAST, BEST = "last.pt", "best.pt"
-# Between what earlier checkpoints noted of the pictures and what tells their content.
+# In a fingerprint, separates the part that earlier checkpoints had from the checksums of the pictures.
 CONTENT = ", content "
 _WANTED = "give the --out directory of a training by pynq-bnn train, or a checkpoint in it"
 _ELSEWHERE = f"a network trained elsewhere has to be trained again, by pynq-bnn train; else {_WANTED}"
@@ -35,7 +36,7 @@ _FOREIGN = {".onnx": "ONNX", ".h5": "Keras", ".keras": "Keras", ".tflite": "Tens
             ".caffemodel": "Caffe", ".npz": "NumPy", ".safetensors": "another trainer"}
 # Columns of the history, one row an epoch.
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
-# Plain fields and their types; files that users pass around may hold anything.
+# Fields and their types, checked because files that users exchange may hold anything.
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "topology": dict, "classes": list, "config": dict, "fit": str, "dataset": str, "model": dict, "optimizer": dict,
     "history": list, "epoch": int, "best": (int, float), "temperature": (int, float),
@@ -44,14 +45,14 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 def input_spec(topology: Topology, fit: str) -> InputSpec:
-    """The input of a network trained here: q = pixel − 128, or ±1 split at 128."""
+    """The input of a network trained here: q = pixel − 128, or for 1 bit +1 from 128 up, else −1."""
     return InputSpec(*topology.input_shape, topology.encoding, fit, 0 if fit == "digit" else 128)
 
 
 def fingerprint(data: Dataset) -> str:
-    """Changes with the training and validation pictures, their order and labels; not with the place where they lie.
+    """A text that identifies the training and validation pictures, their order and labels, wherever they are stored.
 
-    Without its last part it is what checkpoints had that knew only labels.
+    Without the part from :data:`CONTENT` on, it is the fingerprint of earlier checkpoints, which covered only labels.
     """
     labels, content = zlib.crc32(data.train.labels.tobytes()), data.content
     if not content:
@@ -73,9 +74,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     TrainError
-        When it is missing, damaged, or not a checkpoint of pynq-bnn.
+        It is missing, damaged, or not a checkpoint of pynq-bnn.
     """
-    if not isinstance(path, (str, Path)) or not str(path):  # Path("") is the present folder
+    if not isinstance(path, (str, Path)) or not str(path):  # Path("") is the current folder
         raise TrainError(f"{f'a {type(path).__name__}' if path != '' else 'an empty name'} is no checkpoint; {_WANTED}")
     path = Path(path)
     if is_dir(path):
@@ -86,10 +87,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         _check_sums(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of foreign files, whose error says more
+            warnings.simplefilter("ignore")  # warnings about foreign files; the error below says more
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        # torch's own words here advise to load what may run any program.
+        # torch's own message here recommends an unsafe way of loading.
         raise TrainError(f"{path} is damaged or not a checkpoint of pynq-bnn (it holds more than tensors and plain"
                          f" values, and nothing in it is run); {_ELSEWHERE}") from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
@@ -107,7 +108,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _check_kind(path: Path) -> None:
-    """Name files of other kinds by what they are.
+    """Reject known files of other kinds with a specific message.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _check_sums(path: Path) -> None:
-    """Torch stores a checkpoint as a zip archive with checksums, and does not look at them when it reads one."""
+    """Check the checksums of the zip archive as which torch stores a checkpoint; torch itself ignores them."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
@@ -136,7 +137,7 @@ def _check_sums(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why torch cannot read a file, where it says that to users and does not advise to read it unsafely."""
+    """Torch's reason why it cannot read a file, if useful to users and without its advice to load unsafely."""
     words = first_line(error)
     said = isinstance(error, (OSError, RuntimeError, zipfile.BadZipFile)) and "weights_only" not in words
     return f" ({words})" if said else ""
@@ -147,12 +148,12 @@ def _holds_tensors(state: Any) -> bool:
 
 
 def check_resumable(state: dict[str, Any], where: str) -> None:
-    """Refuse the checkpoint of an earlier trainer, whose epochs were not what they would be now.
+    """Reject a checkpoint of an earlier trainer, which trained differently.
 
     Raises
     ------
     TrainError
-        The checkpoint is of the format before this one.
+        The checkpoint has the previous format.
     """
     if state["format"] == OLD_FORMAT:
         raise TrainError(f"{where} is of an earlier pynq-bnn, whose training cannot be resumed; start a new one from"
@@ -160,7 +161,7 @@ def check_resumable(state: dict[str, Any], where: str) -> None:
 
 
 def build_model(topology: Topology, classes: int, config: dict[str, Any]) -> Chain:
-    """The model that a training with these settings has; what they do not say has its default."""
+    """The model of a training with these settings; missing settings have their defaults."""
     if config.get("real"):
         return RealChain(topology, classes)
     parts = {key: config[key] for key in ("gradient", "stochastic", "shift_norm") if key in config}
@@ -173,7 +174,7 @@ def restore_model(state: dict[str, Any], where: str) -> tuple[Chain, Topology]:
     Raises
     ------
     TrainError
-        When weights and topology do not belong together or a value is not finite.
+        Weights and topology do not match, or a value is not finite.
     """
     try:
         topology = topology_from_dict(state["topology"])

@@ -1,4 +1,4 @@
-"""Every knob of a training, in one record that is stored with the checkpoint."""
+"""All settings of a training, in one record that is stored with the checkpoint."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ GRADIENTS = ("clipped", "approx")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Defaults reach useful accuracy on CIFAR-10 and MNIST within an hour or two of two CPU cores.
+    """Defaults reach useful accuracy on CIFAR-10 and MNIST within an hour or two on two CPU cores.
 
-    lr : peak learning rate; Adam moves a latent weight by about lr a step, and weights start within ±0.1.
+    lr : peak learning rate; Adam moves a latent weight by about lr per step, and weights start within ±0.1.
     warmup : epochs over which the rate rises from zero.
-    step_every, step_gamma : for the schedule "step", multiply the rate by gamma every so many epochs.
+    step_every, step_gamma : for the schedule "step", multiply the rate by gamma every ``step_every`` epochs.
     crop : pixels of padding for the random crop; flip : mirror half of the pictures.
-    cutout : side of the square set to q = 0, 0 for none.
+    cutout : side of the square set to the background grey, 0 for none.
     distort : strength of random rotation, size, shear, shift and elastic distortion, for digits; 0 for none.
-    pool : augmented copies of the training pictures that are made once and taken in turn, an epoch each, with a
+    pool : number of augmented copies of the training pictures, made once and used in turn, one per epoch, with a
         teacher's answers to them; 0 makes new ones in every epoch.
     gradient : of the sign of activations; "clipped" is 1 where |x| < 1, "approx" is 2 − 2|x| there (Bi-Real Net).
-    stochastic : training draws the signs of activations at random (Courbariaux 2016, equation 2).
+    stochastic : draw the signs of activations at random in training (Courbariaux 2016, equation 2).
     shift_norm : batch norm by powers of two (Courbariaux 2016, algorithm 3).
-    distill : with a teacher, its weight in the loss; the labels have the rest.
+    distill : with a teacher, its weight in the loss; the labels have the remaining weight.
     temperature : softens the teacher's and the network's answers (Hinton et al. 2015).
     weight_decay : decoupled decay of AdamW, for real-valued networks; latent binary weights are bounded already.
-    real : train the real-valued twin (ReLU, real weights): a teacher, which cannot be compiled.
-    validation : part of the training pictures held out where the data set has no validation split.
+    real : train the full-precision twin (ReLU, real weights): a teacher, which cannot be compiled.
+    validation : share of the training pictures held out if the data set has no validation split.
     """
 
     epochs: int = 60

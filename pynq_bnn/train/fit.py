@@ -48,17 +48,17 @@ from .warm import load_teacher, seen_here, warm_start
 log = logging.getLogger(__name__)
 
 HISTORY, CURVES = "history.csv", "curves.png"
-_ALREADY = "{} already holds a training; go on with --resume or give another --out"
+_ALREADY = "{} already holds a training; continue it with --resume or give another --out"
 
 
 def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfig, *, fit: str = "extend",
           start: str | None = None, teacher: str | None = None, resume: bool = False, device: str | None = None,
           capture: bool | None = None, quiet: bool = False) -> dict[str, Any]:
-    """Train ``topology`` on ``data`` and leave checkpoints, CSV and curves in ``out``.
+    """Train ``topology`` on ``data`` and write checkpoints, CSV and curves to ``out``.
 
     Latent weights in [−1, 1] and the straight-through estimator: Courbariaux et al. 2016, algorithm 1.
-    The checkpoint with the best validation accuracy is kept, of equal ones that with the least validation loss, then
-    the latest; the test split is read once, at the end.
+    The checkpoint with the best validation accuracy is kept; ties are broken by the lower validation loss, then by the
+    later epoch. The test split is read once, at the end.
     In a process group (``torchrun``) each process trains on its part of every batch, and the first one writes.
 
     Parameters
@@ -66,21 +66,21 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
     start : str, optional
         Shipped network, ``.bnn`` file or training to start from, see :func:`~pynq_bnn.train.warm.warm_start`.
     teacher : str, optional
-        Training (directory or checkpoint) of the network that teaches, real-valued as a rule.
+        Training (directory or checkpoint) of the teacher, usually a full-precision network.
     capture : bool, optional
-        Replay each step as one CUDA graph; by default where there is CUDA and one process.
+        Replay each step as one CUDA graph; default: on CUDA with one process.
 
     Returns
     -------
     dict
         ``epoch``, ``validation_accuracy`` and, with a test split, ``test_accuracy`` (0…1) of the best
-        checkpoint; empty in all processes but the first.
+        checkpoint; empty in all processes except the first.
 
     Raises
     ------
     TrainError
-        ``out`` holds another training or another process trains into it, the loss is not finite, the data are too few,
-        or ``start`` or ``teacher`` do not fit.
+        ``out`` holds another training or is in use by another process, the loss is not finite, there are too few
+        pictures, or ``start`` or ``teacher`` do not match the network.
     """
     with memory_errors(), training_folder(Path(out), Processes.here().first):
         run = Run.opened(topology, data, Path(out), config, fit, choose_device(device), resume=resume, start=start,
@@ -92,23 +92,23 @@ def train(topology: Topology, data: Dataset, out: str | Path, config: TrainConfi
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turn torch's lack of memory into an error that says what to do."""
+    """Turn torch's out-of-memory errors into one that says what to do."""
     try:
         yield
-    except RuntimeError as error:  # torch has no kind of its own for memory on the CPU
+    except RuntimeError as error:  # torch has no specific exception for CPU memory
         if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
             raise
-        raise TrainError(f"out of memory ({first_line(error)}); start again with a smaller --batch, or --pool where it"
-                         " is given") from None
+        raise TrainError(f"out of memory ({first_line(error)}); start again with a smaller --batch, or a smaller --pool"
+                         " if you use one") from None
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device called ``name``; without a name CUDA when there is one, else the CPU.
+    """The device called ``name``; default: CUDA if available, else the CPU.
 
     Raises
     ------
     TrainError
-        CUDA is asked for and not there.
+        CUDA is requested but not available.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainError("torch finds no CUDA device here; leave --device out to train on the CPU")
@@ -117,14 +117,14 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def check_folder(out: str | Path, resume: bool) -> None:
-    """Refuse a folder that :func:`train` would refuse, before anything else is done; nothing is left behind.
+    """Check early that :func:`train` would accept the folder; leaves nothing behind.
 
     Raises
     ------
     OutputError, TrainError
         As :func:`train`.
     """
-    if not str(out):  # Path("") is the present folder
+    if not str(out):  # Path("") is the current folder
         raise OutputError("--out is empty; give a directory for the training")
     with training_folder(Path(out), Processes.here().first):
         if Path(out, LAST).exists() and not resume:
@@ -132,7 +132,7 @@ def check_folder(out: str | Path, resume: bool) -> None:
 
 
 def _state_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
-    """The state of the training in ``out`` that is to go on; None where there is none."""
+    """The state of the training in ``out`` that is to be resumed; None if there is none."""
     last = out / LAST
     if not last.exists():
         if resume:
@@ -167,16 +167,16 @@ class Run:
         self.optimizer = make_optimizer(self.model, config, rate)
         self.epoch, self.best, self.best_loss = 0, -1.0, math.inf
         self.history: list[dict[str, Any]] = []
-        self.label = ""  # begins each line of the log, where several trainings write there
-        self.unsaved: dict[str, Any] | None = None  # the best checkpoint, while writing waits
+        self.label = ""  # prefix of each line of the log, for several trainings that share it
+        self.unsaved: dict[str, Any] | None = None  # the best checkpoint, if not written yet (see Pace)
 
     @classmethod
     def opened(cls, topology: Topology, data: Dataset, out: Path, config: TrainConfig, fit: str, device: torch.device,
                *, resume: bool, start: str | None = None, teacher: str | None = None, quiet: bool = False,
                capture: bool | None = None) -> Run:
-        """The training in ``out`` that is to go on, or a new one, ready for its next step; see :func:`train`.
+        """The training to be resumed in ``out``, or a new one, ready for its next step; see :func:`train`.
 
-        The folder has to be there, held by ``training_folder``.
+        The folder must exist and be held by ``training_folder``.
         """
         state = _state_to_resume(out, resume)
         rule = state.get("split", RANDOM) if state else STRATIFIED
@@ -186,33 +186,33 @@ class Run:
         return run
 
     def take_teacher(self, path: str | None) -> None:
-        """Load the teacher, which sees the same batches in eval mode."""
+        """Load the teacher, which answers to the same batches in eval mode."""
         if path is None:
             return
         model, origin = load_teacher(path, self.topology, list(self.data.classes))
         self.origin["teacher"], teacher = origin, on_device(model, self.device)
         if isinstance(self.training, PooledBatches):
-            self.training.teach(teacher, origin["weights"])  # its answers are all that a step needs
+            self.training.teach(teacher, origin["weights"])  # a step then needs only its answers
         else:
             self.teacher = teacher
 
     # --- state on disk -----------------------------------------------------------------------------
 
     def start(self, state: dict[str, Any] | None, source: str | None) -> None:
-        """Go on from ``state``, or begin, from ``source`` where there is one."""
+        """Resume from ``state``, or begin a training, from ``source`` if given."""
         if state:
             self._resume(state)
         elif source is not None:
             self.origin["start"] = warm_start(self.model, source, self.spec, tuple(self.data.classes), self.training)
         if self.processes.first:
-            for name in (LAST, BEST, HISTORY, CURVES):  # what a kill while writing has left
+            for name in (LAST, BEST, HISTORY, CURVES):  # left by a process that was killed while writing
                 for partial in self.out.glob(f".{name}.*.partial"):
                     partial.unlink(missing_ok=True)
         for role, origin in self.origin.items():
             if origin and seen_here(origin["training"], self._description()):
-                log.warning("the %s was trained on pictures that are held out here, so validation flatters; give the"
-                            " same --seed and --validation as there (of a training by an earlier pynq-bnn that does not"
-                            " help, it held out others)", role)
+                log.warning("the %s was trained on pictures that are held out here, so validation is too optimistic;"
+                            " give the same --seed and --validation as there (this does not help with a training by an"
+                            " earlier pynq-bnn, which held out other pictures)", role)
         if self.captured:
             self.step: Step = CapturedStep(self.model, self.optimizer, self.config, self.device, self.teacher)
         else:
@@ -226,7 +226,7 @@ class Run:
             self.model.load_state_dict(state["model"])
             load_optimizer_state(self.optimizer, state["optimizer"])
             self.epoch, self.best, self.history = state["epoch"], float(state["best"]), state["history"]
-            # Earlier trainers kept the first of equal epochs and did not note its loss.
+            # Earlier trainers kept the first of equal epochs and did not store its loss.
             losses = [row["validation_loss"] for row in self.history if row["validation_accuracy"] == self.best]
             self.best_loss = float(state.get("best_loss", losses[0] if losses else math.inf))
             self.origin["start"] = state["start"]
@@ -234,15 +234,15 @@ class Run:
             raise TrainError(f"{last} cannot be resumed: {first_line(error)}") from None
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        """Only ``epochs`` and the place of the pictures may differ."""
+        """Raise TrainError if anything except ``epochs`` and the pictures' location differs from the checkpoint."""
         mine, theirs = self._description(), {key: state.get(key) for key in self._description()}
-        theirs["split"] = self.split  # taken from there
+        theirs["split"] = self.split  # opened() took it from the checkpoint
         if CONTENT in (state.get("pictures") or ""):
             mine["dataset"] = theirs["dataset"]  # the name of a folder, which may have moved
-        else:  # of an earlier trainer
+        else:  # a checkpoint of an earlier trainer
             mine["pictures"] = mine["pictures"].split(CONTENT)[0]
         for part in (mine, theirs):
-            # An earlier version's checkpoint lacks the settings that came later.
+            # Checkpoints of earlier versions lack later settings.
             settings = {**TrainConfig().to_dict(), **(part["config"] or {})}
             part["config"] = {k: v for k, v in settings.items() if k != "epochs"}
         for key in mine:
@@ -278,7 +278,7 @@ class Run:
     # --- one epoch ---------------------------------------------------------------------------------
 
     def steps(self) -> Iterator[None]:
-        """Train to the last epoch; a step ends at each ``yield``, so that trainings can take turns on one device."""
+        """Train to the last epoch; yields after each step, so that trainings can take turns on one device."""
         while self.epoch < self.config.epochs:
             yield from self._one_epoch()
 
@@ -301,7 +301,7 @@ class Run:
                  100 * self.best, len(self.training.images) / self.history[-1]["seconds"], self._time_left())
 
     def _time_left(self) -> str:
-        """Hours and minutes to go, judged by the latest epochs."""
+        """Estimated hours and minutes to the end, from the latest epochs."""
         recent = [row["seconds"] for row in self.history[-5:]]
         minutes = round((self.config.epochs - self.epoch) * sum(recent) / len(recent) / 60)
         return f"{minutes // 60} h {minutes % 60:02d} min"
@@ -309,7 +309,7 @@ class Run:
     def _train_epoch(self) -> Generator[None, None, tuple[float, float]]:
         """Yields after each step; returns mean loss and accuracy (0…1) on the training pictures."""
         self.model.train()
-        # Whatever layers draw at random follows from the epoch, so that a resumed training draws the same.
+        # The seed depends on the epoch, so that a resumed training draws the same random numbers.
         torch.manual_seed(self.config.seed * 1_000_003 + self.epoch + (self.processes.rank << 40))
         self.step.totals.zero_()
         bar = tqdm(total=len(self.training.images), unit="img", leave=False,
@@ -348,10 +348,10 @@ class Run:
         return loss / len(batches.images), correct / len(batches.images)
 
     def finish(self) -> dict[str, Any]:
-        """Calibrate the best checkpoint, read the test split once and note both in it."""
+        """Calibrate the best checkpoint, evaluate the test split once, and store both results in it."""
         state = load_checkpoint(self.out / BEST)
         model, _ = restore_model(state, str(self.out / BEST))
-        # On the CPU, where the model's operations are by definition what the folded network computes.
+        # On the CPU, whose float32 operations define the folded network.
         cpu = torch.device("cpu")
         state["temperature"] = _temperature(model, Batches(self.validation_split, self.spec, 500, cpu))
         result = {"epoch": state["epoch"], "validation_accuracy": state["validation_accuracy"]}
@@ -363,14 +363,14 @@ class Run:
         return result
 
     def release(self) -> None:
-        """Give up what training needed on the device; :meth:`finish` works without."""
+        """Free what training needed on the device; :meth:`finish` can still be called."""
         self.teacher = None
         del self.model, self.optimizer, self.step, self.training, self.validation
 
 
 @torch.no_grad()
 def _temperature(model: Chain, validation: Batches) -> float:
-    """The temperature of least validation cross-entropy (Guo et al. 2017), searched on a grid of 2 %."""
+    """The temperature with the lowest validation cross-entropy (Guo et al. 2017), on a grid with steps of 2 %."""
     model.eval()
     outputs = [(model(q), labels) for q, labels in validation.in_order()]
     logits, labels = (torch.cat(part) for part in zip(*outputs))
@@ -380,7 +380,7 @@ def _temperature(model: Chain, validation: Batches) -> float:
 
 
 def _differing(mine: Any, theirs: Any) -> tuple[Any, Any]:
-    """Of two dicts only the entries that differ; anything else as it is."""
+    """Two dicts reduced to the entries that differ; other values unchanged."""
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         return mine, theirs
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key)]
@@ -389,12 +389,12 @@ def _differing(mine: Any, theirs: Any) -> tuple[Any, Any]:
 
 
 def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU, which the next step does not change."""
+    """Copies on the CPU, unaffected by the next step."""
     return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 
 def device_name(device: torch.device) -> str:
-    """The device in words, for provenance."""
+    """The device's name, for provenance."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"

@@ -1,4 +1,4 @@
-"""What a training leaves for people: a CSV row an epoch and a PNG of the curves."""
+"""Readable results of a training: a CSV file with one row per epoch, and a PNG of the curves."""
 
 from __future__ import annotations
 

@@ -13,30 +13,30 @@ from ..errors import TrainError
 
 log = logging.getLogger(__name__)
 
-# Rules, as checkpoints note them. RANDOM, the part of a permutation of all pictures, is that of checkpoints that note
-# none: it could leave a class without a held-out picture.
+# Rules, as stored in checkpoints. RANDOM (the first part of a permutation of all pictures) was used by checkpoints that
+# store no rule; it could leave a class without a held-out picture.
 RANDOM, STRATIFIED = "random", "stratified"
-# A class of so few pictures is not robbed of one by rounding up.
+# From this many pictures on, a class has at least one held out.
 _FEW = 3
 
 
 def split_validation(data: Dataset, part: float, seed: int, rule: str = STRATIFIED) -> tuple[Split, Split]:
-    """Training and validation splits; the latter drawn from the former where the data set has none.
+    """Training and validation splits; if the data set has no validation split, it is held out from the training split.
 
-    By the rule STRATIFIED each class gives the same part, at least one of three pictures, and pictures of one group
-    stay on one side. A class without a held-out picture is named in a warning.
+    With the rule STRATIFIED the same share of each class is held out, at least one picture if there are three, and the
+    pictures of a group stay together. Classes without a held-out picture are named in a warning.
 
     Raises
     ------
     TrainError
-        Nothing can be held out, or hardly anything is left.
+        No picture would be held out, or fewer than two would be left.
     """
     if rule not in (RANDOM, STRATIFIED):
         raise TrainError(f"the checkpoint holds pictures out by the rule {rule!r:.40}; {RANDOM!r} and"
-                         f" {STRATIFIED!r} are known; go on with the pynq-bnn that began it")
+                         f" {STRATIFIED!r} are known; continue with the pynq-bnn that began it")
     rng, whole = np.random.default_rng(seed), data.train
     if data.validation is not None:
-        # In their folders' order the first thousand, from which a warm start takes its statistics, are of one class.
+        # Shuffled, because a warm start takes its statistics from the first thousand, in folder order all of one class.
         return (whole.take(rng.permutation(len(whole))) if rule == STRATIFIED else whole), data.validation
     order = rng.permutation(len(whole))
     if rule == STRATIFIED:
@@ -54,7 +54,7 @@ def split_validation(data: Dataset, part: float, seed: int, rule: str = STRATIFI
 
 
 def _stratified(shuffled: Split, part: float) -> Array:
-    """(N,) bool: the first pictures of each class, or those of its first groups."""
+    """(N,) bool: held-out pictures, which are the first of each class, or those of its first groups."""
     held = np.zeros(len(shuffled), bool)
     for label in np.unique(shuffled.labels):
         places = np.flatnonzero(shuffled.labels == label)
@@ -75,5 +75,5 @@ def _warn(data: Dataset, held: Array) -> None:
     absent = sorted(set(data.train.labels.tolist()) - set(held.tolist()))
     if absent:
         names = ", ".join(data.classes[label] for label in absent[:10]) + (" …" if len(absent) > 10 else "")
-        log.warning("no picture is held out of %d class(es): %s; validation says nothing about them, add pictures",
+        log.warning("no picture is held out of %d class(es): %s; validation does not cover them, add pictures",
                     len(absent), names)

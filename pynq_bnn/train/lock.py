@@ -1,4 +1,4 @@
-"""One training at a time writes into a folder."""
+"""A lock that lets only one training at a time write into a folder."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
-    """Make ``folder`` and hold it while the context lasts; one made for nothing is removed again.
+    """Create ``folder`` and lock it within a ``with`` statement; a new folder that stays empty is removed again.
 
-    The lock is the kernel's, on the folder itself: it leaves no file, and ends with the process however that ends.
+    The kernel holds the lock, on the folder itself: it needs no file, and ends with the process, however that ends.
 
     Parameters
     ----------
     first : bool
-        Of several processes that train together only the first one makes and locks the folder.
+        Whether this is the first of several processes that train together; only that one creates and locks the folder.
 
     Raises
     ------
     OutputError
-        The folder cannot be made or written into.
+        The folder cannot be created or written into.
     TrainError
-        Another process trains into it.
+        Another process is training into it.
     """
     if not first:
         yield
@@ -52,7 +52,7 @@ def training_folder(folder: Path, first: bool = True) -> Iterator[None]:
         if lock is not None:
             os.close(lock)
         if made:
-            with contextlib.suppress(OSError):  # in use, as a rule
+            with contextlib.suppress(OSError):  # usually: not empty
                 folder.rmdir()
 
 
@@ -71,8 +71,8 @@ def _lock(folder: Path) -> int | None:
     except OSError as error:
         os.close(handle)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise TrainError(f"another process trains into {folder}; wait for its end, or give another --out") from None
-        log.info("%s lies where folders cannot be locked (%s); start no second training into it", folder,
+            raise TrainError(f"another process trains into {folder}; wait for it, or give another --out") from None
+        log.info("%s is on a file system without locks (%s); start no second training into it", folder,
                  error.strerror)
         return None
     return handle

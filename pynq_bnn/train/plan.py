@@ -1,4 +1,4 @@
-"""How long a training will take, measured by a few steps, and how many epochs fit into a time."""
+"""Estimates how long a training takes, by measuring a few steps, and how many epochs fit into a given time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .config import TrainConfig
 from .pool import Pool, PooledBatches
 from .step import Step, make_optimizer, on_device
 
-# Writing checkpoints, lines and whatever else is not measured, as a part of the time.
+# Factor for writing checkpoints, logging and everything else that is not measured.
 _MARGIN = 1.15
 _STEPS = 2
 
@@ -29,10 +29,10 @@ _STEPS = 2
 class Cost:
     """Seconds that a training takes.
 
-    epoch : an epoch, its validation included.
+    epoch : one epoch, including validation.
     copy : making one copy of the pool, and the teacher's answers to it.
-    finish : reading validation and test pictures at the end, on the CPU.
-    pool : copies, of which each is made once.
+    finish : evaluating the validation and test pictures at the end, on the CPU.
+    pool : number of copies, each made once.
     """
 
     epoch: float
@@ -41,22 +41,23 @@ class Cost:
     pool: int
 
     def seconds(self, epochs: int, done: int = 0) -> float:
-        """From the epoch after ``done`` to the last; a training that goes on makes its copies once more."""
+        """Seconds from the epoch after ``done`` to the last; a resumed training makes its copies again."""
         left = max(0, epochs - done)
         return _MARGIN * (left * self.epoch + min(left, self.pool) * self.copy) + self.finish
 
 
 def measure(topology: Topology, classes: int, config: TrainConfig, pictures: tuple[int, int, int],
             device: torch.device, teacher: tuple[Topology, TrainConfig] | None = None) -> Cost:
-    """The cost of a training alone on ``device``, by steps on noise with random weights.
+    """The cost of a training that has ``device`` to itself, measured by steps on noise with random weights.
 
     Parameters
     ----------
-    pictures : (training, validation, test), how many there are
+    pictures : (int, int, int)
+        Numbers of training, validation and test pictures.
     """
     trial = _Trial(topology, classes, config, device, teacher)
     steps = -(-pictures[0] // config.batch)
-    for _ in range(2):  # the first time everything is loaded and chosen
+    for _ in range(2):  # the first round is a warm-up
         step = trial.timed(trial.epoch) / _STEPS
         answer = trial.timed(trial.validate) / trial.count
         copy = trial.timed(trial.make_copy) / trial.count if config.pool else 0.0
@@ -121,7 +122,7 @@ class _Trial:
 
     @torch.no_grad()
     def on_cpu(self) -> float:
-        """Seconds a picture on the CPU, where a training is judged at its end."""
+        """Seconds per picture on the CPU, where a training is evaluated at its end."""
         q, _ = next(self.batches.in_order())
         model, q = self.model.cpu().eval(), q.cpu()
         model(q[:2])
@@ -131,7 +132,7 @@ class _Trial:
 
 
 def fitting_scale(seconds: float, rows: Sequence[tuple[Cost, int]]) -> float:
-    """The factor of all rows' epochs whose costs add up to ``seconds``; none is scaled below one epoch."""
+    """The factor for the epochs of all rows with which their costs add up to ``seconds``; each keeps at least one."""
     def total(scale: float) -> float:
         return sum(cost.seconds(max(1, round(epochs * scale))) for cost, epochs in rows)
 

@@ -1,4 +1,4 @@
-"""One process or several: what ``torchrun`` started, as the trainer sees it."""
+"""Training in one process, or in several started by ``torchrun``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..errors import TrainError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process' number and how many train together; the first one writes the files."""
+    """This process's number and how many train together; the first one writes the files."""
 
     rank: int = 0
     count: int = 1
 
     @staticmethod
     def here() -> Processes:
-        """Those of the process group that is open, else this one alone."""
+        """The processes of the open process group, else this one alone."""
         return Processes(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Processes()
 
     @property
@@ -44,7 +44,7 @@ class Processes:
 
 
 def check_alone(what: str) -> None:
-    """Refuse to run in the processes of ``torchrun``.
+    """Raise an error in the processes of ``torchrun``.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def check_alone(what: str) -> None:
 
 @contextmanager
 def process_group(device: str | None) -> Iterator[None]:
-    """Join the processes of ``torchrun`` while the context lasts; nothing happens without ``torchrun``.
+    """Join the processes of ``torchrun`` within a ``with`` statement; without ``torchrun`` nothing happens.
 
-    NCCL between GPUs, one each, and gloo on CPUs.
+    Uses NCCL between GPUs, one per process, and gloo on CPUs.
     """
     if not dist.is_torchelastic_launched():
         yield

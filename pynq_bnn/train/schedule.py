@@ -1,4 +1,4 @@
-"""How the learning rate, and with it batch norm's momentum, change over a training."""
+"""The schedule of the learning rate, and of batch norm's momentum, which follows it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
 
 
 def norm_momentum(relative_rate: float, steps: int) -> float:
-    """The weight of a batch in batch norm's running statistics after so many steps.
+    """The weight of a batch in batch norm's running statistics after ``steps`` steps.
 
-    While weights move fast the statistics follow as torch's default does, about 10 batches back; when the rate has
-    fallen, 50 batches, since thresholds rest on them. The first steps are averaged plainly, so that a training of
-    few steps is not left with the values that statistics start from.
+    While weights change fast, the statistics average about 10 batches, as by torch's default; when the rate has fallen,
+    50 batches, since the thresholds depend on them. The first steps are averaged equally, so that in a short training
+    the statistics do not keep their initial values.
     """
     return max(0.1 * relative_rate, 0.02, 1 / (steps + 1))

@@ -16,21 +16,21 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class Step:
-    """A step as torch runs it, operation by operation.
+    """A training step, run operation by operation.
 
     Parameters
     ----------
     model : Chain
-        What trains; its latent weights are clipped after each step.
+        The model to train; its latent weights are clipped after each step.
     forward : nn.Module
-        The same model, wrapped where several processes train it.
+        The same model, wrapped if several processes train it.
     teacher : Chain, optional
-        In eval mode; it answers to every batch that does not bring answers along.
+        In eval mode; it answers to every batch that comes without answers.
 
     Attributes
     ----------
     totals : (3,) float32 Tensor
-        Sum of loss times pictures, right answers, and pictures, since it was last set to zero.
+        Sums of loss times pictures, of right answers, and of pictures, since it was last set to zero.
     """
 
     def __init__(self, model: Chain, optimizer: torch.optim.Optimizer, config: TrainConfig, device: torch.device,
@@ -41,7 +41,7 @@ class Step:
         self.totals = torch.zeros(3, device=device)
 
     def set_rate(self, rate: float, momentum: float) -> None:
-        """Learning rate of the next step, and the weight of its batch in batch norm's running statistics."""
+        """Set the learning rate of the next step, and the weight of its batch in batch norm's running statistics."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         for norm in self.norms:
@@ -77,24 +77,24 @@ class Step:
         self.totals += torch.stack([loss * len(labels), right, torch.full_like(loss, len(labels))])
 
     def _statistics(self) -> AbstractContextManager[None]:
-        """Around the forward pass: how batch norm keeps its running statistics; torch's own way here."""
+        """Context for the forward pass, in which batch norm updates its running statistics; here torch's own way."""
         return nullcontext()
 
 
 @torch.no_grad()
 def teacher_answers(teacher: Chain, q: Tensor) -> Tensor:
-    """The teacher's (N, classes) float32 logits to a batch."""
+    """The teacher's (N, classes) float32 logits for a batch."""
     with autocast(q.device):
         return teacher(q).float()
 
 
 def batch_loss(config: TrainConfig, logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean loss over a batch by its labels alone."""
+    """The mean loss over a batch with respect to its labels, without a teacher."""
     smoothing, classes = config.label_smoothing, logits.shape[1]
     if config.loss == "cross-entropy":
         return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    # Courbariaux 2016 trains with max(0, 1 − t·y)² on targets ±1, summed over classes here.
-    # Spelled out: one_hot looks at the labels, for which a captured step cannot wait.
+    # Courbariaux 2016 trains with max(0, 1 − t·y)² on targets ±1, here summed over classes.
+    # Without one_hot, which reads the labels on the host; a captured step cannot wait for that.
     hot = labels[:, None] == torch.arange(classes, device=labels.device)
     targets = (2.0 * hot - 1) * (1 - smoothing)
     return F.relu(1 - targets * logits).square().sum(1).mean()
@@ -107,35 +107,35 @@ def distillation_loss(logits: Tensor, target: Tensor, temperature: float) -> Ten
 
 
 def on_device(model: Model, device: torch.device) -> Model:
-    """The model moved to ``device``, its maps with channels as the fastest index."""
+    """The model moved to ``device``, in channels_last memory format."""
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # unknown to torch's types
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
-    """bfloat16 for the heavy operations of a training step, where the device has it."""
+    """bfloat16 for the heavy operations of a training step, if the device supports it."""
     supported = device.type == "cpu" or torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled and supported)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig, rate: float | Tensor | None = None) -> torch.optim.Optimizer:
-    """AdamW or SGD with momentum; a ``rate`` that is a tensor is read in every step, as a captured step needs."""
+    """AdamW or SGD with momentum; a tensor as ``rate`` is read in every step, as a captured step needs."""
     rate = config.lr if rate is None else rate
     if config.optimizer == "adam":
-        # Fused: one pass over memory. With the 37 million weights of the MLP it takes 32 ms on a core, not 225.
+        # Fused: one pass over memory. For the 37 million weights of the MLP, 32 ms on one core instead of 225.
         return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=config.weight_decay, fused=True,
                                  capturable=isinstance(rate, Tensor) and rate.is_cuda)
     return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, fused=isinstance(rate, Tensor))
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """The state to store: a number for the rate, wherever the training runs."""
+    """The state to store, with the rate as a number even if it is a tensor here."""
     state = optimizer.state_dict()
     groups = [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]
     return {**state, "param_groups": groups}
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take the stored moments, and keep the own settings: another device may want others.
+    """Load the stored moments, but keep the optimizer's current settings, which may depend on the device.
 
     Raises
     ------

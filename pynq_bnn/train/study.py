@@ -1,4 +1,4 @@
-"""A study: trainings that are compared, as a JSON file of named rows.
+"""A study: a comparison of trainings, described by a JSON file of named rows.
 
 Example of a file::
 
@@ -8,9 +8,10 @@ Example of a file::
               {"name": "taught", "network": "cnv-cifar10", "teacher": "teacher"},
               {"name": "longer", "network": "cnv-cifar10", "from": "taught", "settings": {"lr": 0.003}}]}
 
-``settings`` are fields of :class:`TrainConfig`, those of the file for all rows; ``network`` is a published topology,
-the path of a table, or a table itself; ``width`` and ``fit`` are those of ``pynq-bnn train``. ``teacher`` and ``from``
-name another row, or what the options of that name take. Paths start at the file's folder. Nothing here needs torch.
+``settings`` are fields of :class:`TrainConfig`; at the top level they apply to all rows. ``network`` is a published
+topology, the path of a table, or a table itself; ``width`` and ``fit`` are as for ``pynq-bnn train``. ``teacher`` and
+``from`` name another row, or have the values of the options of that name. Paths are relative to the file's folder.
+Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ..zoo import find_network, find_topology, shipped
 from .config import TrainConfig
 
 STUDIES = Path(__file__).resolve().parents[1] / "zoo" / "studies"
-# What a study writes beside the folders of its rows.
+# The files that a study writes beside the folders of its rows.
 STATE, TABLE, TEXT, CURVES = "study.json", "table.csv", "table.md", "curves.png"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -42,9 +43,9 @@ _KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number",
 class Row:
     """One training of a study.
 
-    settings : fields of :class:`TrainConfig` that the file gives; the others have the defaults of ``pynq-bnn train``.
+    settings : fields of :class:`TrainConfig` set in the file; the others have the defaults of ``pynq-bnn train``.
     fit : how pictures are fitted, None for the default of the kind of pictures.
-    teacher, start : name of another row, or a path or shipped network, see ``rows_needed``.
+    teacher, start : name of another row, or a path or shipped network; see :meth:`Study.needs`.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    """Rows in an order in which each comes after those it needs; ``source`` is the file's content."""
+    """Rows, ordered so that each comes after those it needs; ``source`` is the file's content."""
 
     rows: tuple[Row, ...]
     source: dict[str, Any]
@@ -67,11 +68,11 @@ class Study:
         return tuple(row.name for row in self.rows)
 
     def needs(self, row: Row) -> tuple[str, ...]:
-        """Names of the rows that have to be trained before ``row``."""
+        """Names of the rows that must be trained before ``row``."""
         return tuple(name for name in (row.teacher, row.start) if name in self.names)
 
     def outside(self, row: Row, role: str) -> str | None:
-        """The ``teacher`` or ``start`` of a row where that is no row of the study."""
+        """The ``teacher`` or ``start`` of a row if it is not a row of the study, else None."""
         given = getattr(row, role)
         return None if given in self.names else given
 
@@ -82,7 +83,7 @@ def load_study(path: str | Path) -> Study:
     Raises
     ------
     TrainError
-        The file cannot be read, or a row contradicts itself or names what is not there; the message names the row.
+        The file cannot be read, or a row is inconsistent or names something missing; the message names the row.
     """
     path = Path(path)
     if not is_file(path) and path.name == str(path) and is_file(STUDIES / f"{path}.json"):
@@ -102,12 +103,12 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ValueError(f"the key {twice[0]!r} stands twice in one object")
+        raise ValueError(f"the key {twice[0]!r} appears twice in one object")
     return dict(pairs)
 
 
 def study_from_dict(source: Any, folder: Path) -> Study:
-    """The study of plain JSON values; paths in it start at ``folder``.
+    """The study described by plain JSON values; paths in it are relative to ``folder``.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def _row(values: dict[str, Any], common: dict[str, Any], names: list[str], folde
 
 
 def _place(given: str, key: str, names: list[str], folder: Path, where: str) -> str:
-    """A shipped network as it is, a path as seen from the study's folder."""
+    """The name of a shipped network unchanged, a path resolved from the study's folder."""
     if key == "from" and given in shipped():
         return given
     path = folder / given
@@ -203,7 +204,7 @@ def _known(values: dict[str, Any], known: Sequence[str], where: str) -> None:
 
 
 def _check_settings(settings: Any, where: str) -> None:
-    """Names and types; ranges are the business of :class:`TrainConfig`."""
+    """Check names and types; :class:`TrainConfig` checks ranges."""
     if not isinstance(settings, dict):
         raise TrainError(f"{where}: settings are {settings!r:.60}; an object of names and values fits")
     kinds = {field.name: str(field.type) for field in fields(TrainConfig)}
@@ -216,7 +217,7 @@ def _check_settings(settings: Any, where: str) -> None:
 
 
 def _ordered(rows: list[Row]) -> list[Row]:
-    """Every row after those that it needs, else in the file's order."""
+    """The rows in the file's order, but each after those that it needs."""
     by_name = {row.name: row for row in rows}
     needs = {row.name: [name for name in (row.teacher, row.start) if name in by_name] for row in rows}
     for row in rows:
@@ -228,13 +229,13 @@ def _ordered(rows: list[Row]) -> list[Row]:
         done = {row.name for row in ordered}
         ready = [row for row in rows if row.name not in done and done.issuperset(needs[row.name])]
         if not ready:
-            raise TrainError("rows wait for each other: " + _circle(needs, done) + "; one has to start without")
+            raise TrainError("rows wait for each other: " + _circle(needs, done) + "; one of them must do without")
         ordered += ready
     return ordered
 
 
 def _circle(needs: dict[str, list[str]], done: set[str]) -> str:
-    """A circle of rows in words; every row that is not done has one that it waits for."""
+    """A cycle among rows that wait for each other, for a message; every row not in ``done`` waits for another."""
     path = [next(name for name in needs if name not in done)]
     while path.count(path[-1]) < 2:
         path.append(next(name for name in needs[path[-1]] if name not in done))
@@ -242,7 +243,7 @@ def _circle(needs: dict[str, list[str]], done: set[str]) -> str:
 
 
 def _check_sources(study: Study, row: Row, rows: dict[str, Row]) -> None:
-    """What can be said of teacher and start without reading a training."""
+    """Check teacher and start as far as possible without reading a training."""
     where, mine = f"row {row.name!r}", row.topology
     real = row.settings.get("real", False)
     teacher = None if row.teacher is None else rows.get(row.teacher)
@@ -277,6 +278,6 @@ def _input(topology: Topology) -> tuple[int, ...]:
 
 
 def scaled(settings: TrainConfig, scale: float) -> dict[str, Any]:
-    """Epochs times ``scale``, and with them what is counted in epochs."""
+    """The settings that are counted in epochs, multiplied by ``scale``."""
     return {"epochs": max(1, round(settings.epochs * scale)), "warmup": settings.warmup * scale,
             "step_every": max(1, round(settings.step_every * scale))}

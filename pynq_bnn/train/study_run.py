@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 class Options:
     """How a study is run.
 
-    scale : factor of all epochs. seconds : instead of it, the time in which all rows are to end.
-    together : whether all rows that wait for none train side by side; by default on CUDA.
+    scale : factor for all epochs. seconds : instead, the total time for the study.
+    together : whether rows that do not wait for others train side by side; default: on CUDA.
     """
 
     scale: float = 1.0
@@ -54,16 +54,17 @@ class Options:
 
 
 def check_trainings(study: Study, classes: dict[str, tuple[str, ...]]) -> None:
-    """Hold the trainings outside the study, which rows name, against the rows.
+    """Check that trainings outside the study match the rows that name them.
 
     Parameters
     ----------
-    classes : name of a row → classes of its pictures
+    classes : dict
+        Name of a row → classes of its pictures.
 
     Raises
     ------
     TrainError
-        One is missing or damaged, or takes other pictures or, as a teacher, knows other classes.
+        A training is missing or damaged, or has another input or, as a teacher, other classes.
     """
     for row in study.rows:
         for role in ("teacher", "start"):
@@ -86,14 +87,14 @@ def _is_training(source: str) -> bool:
 
 
 def open_folder(study: Study, out: Path, options: Options) -> None:
-    """Make the folder, or find the same study in it, begun before.
+    """Create the folder, or check that it holds the same study, begun before.
 
     Raises
     ------
     TrainError
         It holds another study, or this one with other epochs.
     OutputError
-        It cannot be made or written.
+        It cannot be created or written.
     """
     state = {"study": study.source, "epochs_scale": options.scale, "seconds": options.seconds}
     file = out / STATE
@@ -106,7 +107,7 @@ def open_folder(study: Study, out: Path, options: Options) -> None:
             what = next((key for key in state if not isinstance(found, dict) or found.get(key) != state[key]), "study")
             words = {"study": "another study", "epochs_scale": "this study with another --epochs-scale",
                      "seconds": "this study with other --seconds"}
-            raise TrainError(f"{out} holds {words[what]}; go on with the same command, or give another --out")
+            raise TrainError(f"{out} holds {words[what]}; continue with the same command, or give another --out")
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -116,13 +117,16 @@ def open_folder(study: Study, out: Path, options: Options) -> None:
 
 
 class StudyRun:
-    """The rows of a study on their way through training.
+    """Trains the rows of a study.
 
     Parameters
     ----------
-    pictures : name of a row → its data set
-    configs : name of a row → its settings, epochs not scaled yet
-    fits : name of a row → how its pictures are fitted
+    pictures : dict
+        Name of a row → its data set.
+    configs : dict
+        Name of a row → its settings, with epochs not scaled yet.
+    fits : dict
+        Name of a row → how its pictures are fitted.
     """
 
     def __init__(self, study: Study, out: Path, pictures: dict[str, Dataset], configs: dict[str, TrainConfig],
@@ -134,14 +138,14 @@ class StudyRun:
         self.runs: dict[str, Run] = {}
         self.trained: set[str] = set()
         self.costs: dict[str, Cost] = {}
-        # Of a row that was begun before: what is counted in epochs, and the epochs done.
+        # For rows that were begun before: the settings counted in epochs, and the number of epochs done.
         self.begun: dict[str, tuple[dict[str, Any], int]] = {}
         self.began = time.monotonic()
 
     def train(self) -> list[Outcome]:
-        """Train what is not trained yet; the outcomes come in the order of the file.
+        """Train the rows that are not trained yet; returns all outcomes in the order of the file.
 
-        A row that fails leaves the others alone; what needs it is not trained.
+        A row that fails does not affect the others, except that rows which need it are not trained.
         """
         for row in self.study.rows:
             self._look(row)
@@ -159,7 +163,7 @@ class StudyRun:
     # --- before training ---------------------------------------------------------------------------
 
     def _look(self, row: Row) -> None:
-        """Take note of a row that was trained and judged before, or begun."""
+        """Record whether a row was begun, or trained and evaluated, before."""
         best, last = (self.out / row.name / name for name in (BEST, LAST))
         if not is_file(last):
             return
@@ -200,16 +204,17 @@ class StudyRun:
         return topology_from_dict(state["topology"]), TrainConfig(real=bool(state.get("config", {}).get("real")))
 
     def _config(self, row: Row) -> TrainConfig:
-        """The settings with their epochs scaled; a row that has begun keeps its own."""
+        """The settings with scaled epochs; a row that was begun before keeps its epochs."""
         begun = self.begun.get(row.name)
         if begun is not None:
             return replace(self.configs[row.name], **begun[0])
         return replace(self.configs[row.name], **scaled(self.configs[row.name], self._scale()))
 
     def _scale(self) -> float:
-        """By what the epochs of rows that begin now are multiplied: all rows that have not begun share the time left.
+        """The factor for the epochs of rows that begin now, such that all rows not begun share the remaining time.
 
-        Costs are those of a training alone; trainings side by side get more done, as far as that was seen.
+        Costs are measured for a training alone. Trainings side by side progress faster in total; the gain observed so
+        far is taken into account.
         """
         if self.options.seconds is None:
             return self.options.scale
@@ -228,7 +233,7 @@ class StudyRun:
     # --- training ----------------------------------------------------------------------------------
 
     def _begin_ready(self) -> None:
-        """Begin the rows that wait for none: all of them side by side, else one after the other."""
+        """Begin the rows that do not wait for others: all of them if side by side, else the next one."""
         begun = self.outcomes.keys() | self.trained | {row.name for row in self.running.values()}
         ready = [row for row in self.study.rows if row.name not in begun and self._ready(row)]
         if not self.options.side_by_side:
@@ -248,7 +253,7 @@ class StudyRun:
         log.info("%s: %d epochs", row.name, config.epochs)
         teacher, start = self._place(row, "teacher"), self._place(row, "start")
         data, fit = self.pictures[row.name], self.fits[row.name]
-        quiet = self.options.quiet or self.options.side_by_side  # bars would write over each other
+        quiet = self.options.quiet or self.options.side_by_side  # progress bars would overwrite each other
 
         def steps() -> Iterator[None]:
             folder = self.out / row.name
@@ -266,7 +271,7 @@ class StudyRun:
         return str(self.out / given) if given in self.study.names else given
 
     def _round(self) -> None:
-        """One step of every training that is not busy."""
+        """Issue one step of every training that is not busy."""
         free = [turn for turn in self.running if not turn.busy()]
         for turn in free:
             try:
@@ -285,10 +290,10 @@ class StudyRun:
         self.trained.add(row.name)
         self.runs[row.name].release()
         if not self.options.side_by_side:
-            self._finish(row.name)  # else the others would wait for it
+            self._finish(row.name)  # side by side, this comes at the end, so that the others do not wait
 
     def _finish(self, name: str) -> None:
-        """Judge a row's best checkpoint."""
+        """Evaluate a row's best checkpoint."""
         run = self.runs.pop(name)
         try:
             with memory_errors():

@@ -1,4 +1,4 @@
-"""What a study leaves for people: a table as CSV and Markdown, and a picture with a curve a row."""
+"""Readable results of a study: a table as CSV and Markdown, and a picture with one curve per row."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COLUMNS = ("row", "network", "epochs", "best epoch", "validation", "test", "sec
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a row ended.
+    """The outcome of a row.
 
     state : "trained", or why it is not.
-    epochs, epoch : how many were trained, and the best one.
-    validation, test : accuracies of the best one, 0…1.
-    seconds : of training, beside others where they share a device.
-    history : as a training keeps it.
+    epochs, epoch : number of epochs trained, and the best one.
+    validation, test : accuracies of the best epoch, 0…1.
+    seconds : of training; includes the time of other trainings on the same device.
+    history : one dict per epoch, as in a checkpoint.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Outcome:
 
     @staticmethod
     def of(name: str, state: dict[str, Any]) -> Outcome:
-        """The outcome in a finished checkpoint."""
+        """The outcome stored in a finished checkpoint."""
         network = state["topology"].get("name", "") + (", real-valued" if state["config"].get("real") else "")
         return Outcome(name, "trained", network, state["history"][-1]["epoch"], state["epoch"],
                        state["validation_accuracy"], state.get("test_accuracy"), state.get("training_seconds"),
@@ -52,13 +52,13 @@ class Outcome:
         return self.state == "trained"
 
     def cells(self) -> list[str]:
-        """One text a column of the table."""
+        """The table's cells, one per column."""
         percent = ["" if value is None else f"{value:.2%}" for value in (self.validation, self.test)]
         return [self.name, self.network, *("" if n is None else str(n) for n in (self.epochs, self.epoch)), *percent,
                 "" if self.seconds is None else f"{self.seconds:.0f}", self.device, self.state]
 
     def words(self) -> str:
-        """The outcome in a line."""
+        """The outcome as one line."""
         if not self.trained:
             return self.state
         test = "" if self.test is None else f", test {self.test:.2%}"
@@ -87,7 +87,7 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def _curves(outcomes: Sequence[Outcome], title: str) -> Figure:
-    """Validation over epochs, a curve a row; a star is the test accuracy, at the epoch that was judged."""
+    """Validation accuracy over epochs, one curve per row; a star marks the test accuracy at the best epoch."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     drawn = [outcome for outcome in outcomes if outcome.history]

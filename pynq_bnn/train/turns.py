@@ -1,4 +1,4 @@
-"""Trainings that share one device: on CUDA each has a stream of its own, and one thread keeps them all supplied."""
+"""Trainings that share one device: on CUDA each has its own stream, and one thread issues the steps of all."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-# A training is at most so many groups of so many steps ahead of its device, so that none starves the others' host time
-# and all get their share.
+# A training may be at most this many groups of this many steps ahead of the device, so that none takes the host time of
+# the others.
 _GROUPS, _STEPS = 4, 4
-# Seconds to wait where none can go on.
+# Seconds to sleep when all are busy.
 NAP = 2e-5
 
 
 class Turns:
-    """One training among several; ``steps`` yields after each step that it has issued."""
+    """One of several trainings; ``steps`` yields after each step that it has issued."""
 
     def __init__(self, steps: Iterator[None], device: torch.device) -> None:
         self.steps = steps
@@ -30,13 +30,13 @@ class Turns:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def busy(self) -> bool:
-        """Whether enough of its steps wait on the device."""
+        """Whether enough of its steps are queued on the device."""
         while self.waiting and self.waiting[0].query():
             self.waiting.popleft()
         return len(self.waiting) >= _GROUPS
 
     def advance(self) -> bool:
-        """Issue one step; False when there is none left."""
+        """Issue one step; returns False when there are no more."""
         with self.on_stream():
             for _ in self.steps:
                 self.count += 1

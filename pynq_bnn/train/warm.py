@@ -1,4 +1,4 @@
-"""Warm start: the weights of a checkpoint or of a folded ``.bnn`` file, put into a model that is to train on."""
+"""Warm start: initializes a model with the weights of a checkpoint or of a folded ``.bnn`` file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .checkpoint import load_checkpoint, restore_model
 from .config import TrainConfig
 from .holdout import RANDOM
 
-# Pictures whose sums give batch norm its statistics.
+# Number of pictures from whose sums batch norm's statistics are computed.
 PICTURES = 1000
-# Fewer training pictures than this are few: weights learnt from others' are a better start than random ones.
+# With fewer training pictures than this, weights of a shipped network are a better start than random ones.
 FEW_PICTURES = 20_000
 
 
 def default_start(topology: Topology, config: TrainConfig, pictures: int) -> str | None:
-    """The network that ships with these layers, for few pictures; None where random weights are the start."""
+    """The shipped network with these layers, if there are few pictures; None for random weights."""
     if pictures >= FEW_PICTURES or config.real or config.shift_norm:
         return None
     known = [name for name in shipped() if name in TOPOLOGIES and TOPOLOGIES[name].is_chain]
@@ -49,17 +49,17 @@ def warm_start(model: Chain, source: str | Path, spec: InputSpec, classes: tuple
                batches: Batches) -> dict[str, Any]:
     """Start ``model`` from a shipped network, a ``.bnn`` file, or a training (directory or checkpoint).
 
-    A network with other classes lends all but its last layer, which then starts anew.
+    If the classes differ, the last layer keeps its random weights.
 
     Returns
     -------
     dict
-        Where the weights come from, for the provenance.
+        The origin of the weights, for the provenance.
 
     Raises
     ------
     TrainError
-        The source is missing or damaged, or its layers are not the model's.
+        The source is missing or damaged, or its layers differ from the model's.
     """
     if str(source) in shipped() or Path(source).suffix == ".bnn":
         try:
@@ -74,18 +74,20 @@ def warm_start(model: Chain, source: str | Path, spec: InputSpec, classes: tuple
 
 
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
-    """A training in plain values, as the header of a ``.bnn`` file has them."""
+    """A description of a training in plain values, as in the header of a ``.bnn`` file."""
     known = ("dataset", "pictures", "split", "epoch", "validation_accuracy", "start", "teacher")
     return {**{key: state[key] for key in known if state.get(key) is not None}, "training": state.get("config", {})}
 
 
 def seen_here(training: dict[str, Any], mine: dict[str, Any]) -> bool:
-    """Whether a training on the same pictures held out others than this one does.
+    """Whether another training on the same pictures held out different ones, so that it saw some held out here.
 
     Parameters
     ----------
+    training : dict
+        The other training's description.
     mine : dict
-        This training's ``dataset``, ``pictures``, ``split`` and ``config``, as a checkpoint has them.
+        This training's ``dataset``, ``pictures``, ``split`` and ``config``, as in a checkpoint.
     """
     pictures = training.get("pictures")
     if training.get("dataset") != mine["dataset"] and pictures != mine["pictures"]:
@@ -101,7 +103,7 @@ def load_teacher(path: str, topology: Topology, classes: list[str]) -> tuple[Cha
     Raises
     ------
     TrainError
-        It is missing or damaged, or its input or classes are not those of the network that learns.
+        It is missing or damaged, or its input or classes differ from those of the student.
     """
     state = load_checkpoint(path)
     model, theirs = restore_model(state, path)
@@ -131,16 +133,16 @@ def _start_from_checkpoint(model: Chain, state: dict[str, Any], classes: tuple[s
 @torch.no_grad()
 def start_from_network(model: Chain, network: Network, spec: InputSpec, batches: Batches,
                        classes: tuple[str, ...]) -> None:
-    """Latent weights and batch norms that fold back to ``network``, bit by bit.
+    """Set latent weights and batch norms so that ``model`` folds back to ``network``, bit by bit.
 
     A bit becomes a latent weight of ±0.1. With μ and σ² of a channel's sums over training pictures,
-    γ = ±1 and β = (μ − T + ½)/√(σ² + ε) give bit = (acc ≥ T), also in training, where batches have about
-    these statistics.
+    γ = ±1 and β = γ·(μ − T + ½)/√(σ² + ε) result in bit = (acc ≥ T), also in training mode, since batches have
+    similar statistics.
 
     Raises
     ------
     TrainError
-        Names the layer that differs.
+        The networks differ; the message names the layer.
     """
     layers = network.layers
     if not isinstance(model, BinaryChain):

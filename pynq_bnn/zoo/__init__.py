@@ -17,7 +17,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def shipped() -> dict[str, Path]:
-    """The trained networks inside the package, name to file."""
+    """The trained networks inside the package, name → file."""
     return {path.stem: path for path in sorted(_HERE.glob("*.bnn"))}
 
 
@@ -50,7 +50,7 @@ def find_topology(name: str | Path) -> Topology:
     Raises
     ------
     NetworkError
-        No such name, or a table that contradicts itself.
+        There is no such name, or the table is inconsistent.
     """
     if str(name) in TOPOLOGIES:
         return TOPOLOGIES[str(name)]

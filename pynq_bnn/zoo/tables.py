@@ -1,4 +1,4 @@
-"""The published networks, exactly (sources in each row's comment)."""
+"""The networks exactly as published; comments name the sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _binarynet(name: str, title: str, width: int, classes: tuple[str, ...]) -> T
 
 def _vgg16() -> Topology:
     # Urbano Pintos et al., 2022: VGG16's 13 convolutions; the last pool is 4×4, so 512 inputs meet FC 1024.
-    # Order pool-sign: an OR of 16 sign bits would be +1 nearly always.
+    # Order pool-sign: an OR of 16 sign bits would nearly always be +1.
     rows: list[Row] = []
     for channels, count, pool in ((64, 2, 2), (128, 2, 2), (256, 3, 2), (512, 6, 4)):
         rows += [Conv(channels, padding=1, order="pool-sign")] * (count - 1)

@@ -1,4 +1,4 @@
-"""A topology with random weights: for speed, which does not depend on their values."""
+"""A topology with random weights, for benchmarks, since speed does not depend on the values of weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..network import InputSpec, Layer, Network, OutputSpec, Scores
 from ..network.layers import RowNode
 from ..network.topology import Topology
 
-# Deviation of uniform 8-bit codes.
+# Standard deviation of uniform 8-bit codes.
 _CODE_SPREAD = 74
 
 
 def untrained_network(topology: Topology, seed: int = 0) -> Network:
-    """A network of this topology whose bits are drawn at random and whose thresholds spread like sums do."""
+    """A network of this topology with random bits, and thresholds distributed like the sums."""
     rng = np.random.default_rng(seed)
     spec = InputSpec(*topology.input_shape, topology.encoding)
     classes = topology.classes or tuple(f"class {i}" for i in range(10))
