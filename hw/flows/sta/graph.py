@@ -58,11 +58,12 @@ class Graph:
     names : list of (site, signal)
         Of each vertex.
     arcs : (N, 2) int
-        From and to; ``arc_delay`` (N, 4).
+        From and to; ``arc_delay`` (N, 4), ``arc_node`` (N,): the input pin's node, -1 within a site.
     start_vertex, start_delay, start_clock
         Where paths begin, the delay (N, 4) from the clock pin, and the clock pin's node.
-    end_vertex, end_delay, end_clock, end_pin, end_needs
-        Where they end: the delay (N, 4) from the vertex, the clock pin's node, (site, pin), and its requirement.
+    end_vertex, end_delay, end_node, end_clock, end_pin, end_needs
+        Where they end: the delay (N, 4) from the vertex, the input pin's node (-1 within a site), the clock pin's node,
+        (site, pin), and its requirement.
     """
 
     def __init__(self, circuit: Circuit) -> None:
@@ -166,11 +167,13 @@ class Graph:
         every = np.unique(np.array(nodes, np.int64))
         routes = Routes(self.circuit, self._with_clock_tree(every), self.output_resistance, node_loads(self.device))
         self.arcs = np.array([arc[:2] for arc in self._arcs], np.int64).reshape(-1, 2)
+        self.arc_node = np.array([arc[2] for arc in self._arcs], np.int64)
         self.arc_delay = self._filled(routes, [arc[2] for arc in self._arcs], [arc[3] for arc in self._arcs])
         self.start_vertex = np.array([vertex for vertex, *_ in self._starts], np.int64)
         self.start_delay = np.array([delay for _, delay, _ in self._starts]).reshape(-1, 4)
         self.start_clock = np.array([node for *_, node in self._starts], np.int64)
         self.end_vertex = np.array([vertex for vertex, *_ in self._ends], np.int64)
+        self.end_node = np.array([end[1] for end in self._ends], np.int64)
         self.end_delay = self._filled(routes, [end[1] for end in self._ends], [end[2] for end in self._ends])
         self.end_clock = np.array([node for *_, node in self._ends], np.int64)
         return routes
