@@ -96,6 +96,7 @@ def meet_hold(routing: PlaceAndRoute, folder: Path) -> tuple[bytes, Analysis]:
     PynqBnnError
         Place and route fails.
     """
+    asked: Mapping[str, float] = {}
     for left in reversed(range(HOLD_ROUNDS + 1)):
         bitstream = write_bitstream(routing.features)
         place = folder / "routed.bit"
@@ -104,9 +105,10 @@ def meet_hold(routing: PlaceAndRoute, folder: Path) -> tuple[bytes, Analysis]:
         short = short_connections(analysis)
         print(f"hold: least margin {analysis.hold.min():+.3f} ns, {(analysis.hold < 0).sum()} ends below 0, "
               f"{len(short)} connections to be longer", file=sys.stderr, flush=True)
-        if not short or not left:
+        if not left or short.keys() == asked.keys():  # none, or those that cannot be had
             break
         routing.lengthen(short)
+        asked = short
     return bitstream, analysis
 
 
