@@ -11,6 +11,7 @@ from pynq_bnn.simulation import build
 from .netlist import HW, TOP, run_yosys
 
 BENCH = "bnn_board_bench"
+NETLIST = "`define BNN_NETLIST\n"  # has the bench leave out the sizes, which a netlist has in itself
 _CONTENTS = [f"INIT_{n:02X}" for n in range(128)] + [f"INITP_{n:02X}" for n in range(16)] + ["INIT_A", "INIT_B"]
 
 
@@ -24,7 +25,18 @@ def simulator(netlist: Path, folder: Path, cache: Path | None = None) -> Path:
     """
     verilog = folder / f"{netlist.stem}_gates.v"
     run_yosys(_script(netlist, verilog), folder / "gates")
-    verilog.write_text("`define BNN_NETLIST\n" + verilog.read_text(encoding="utf-8"), encoding="utf-8")
+    verilog.write_text(NETLIST + verilog.read_text(encoding="utf-8"), encoding="utf-8")
+    return verilog_simulator(verilog, cache)
+
+
+def verilog_simulator(verilog: Path, cache: Path | None = None) -> Path:
+    """The library that simulates a netlist in Verilog, which begins with ``NETLIST``.
+
+    Raises
+    ------
+    PynqBnnError
+        Yosys, whose models it takes, or Verilator is missing or fails.
+    """
     models = [HW / "sim" / "ramb36e1.sv", HW / "sim" / "ramd.sv", cell_models()]
     bench = [HW / "sim" / "ps7.sv", HW / "sim" / f"{BENCH}.sv"]
     return build([HW / "rtl" / "bnn_pkg.sv", *models, verilog, *bench], {}, top=BENCH, cache=cache,

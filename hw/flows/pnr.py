@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -18,15 +19,19 @@ from pynq_bnn.errors import PynqBnnError
 from pynq_bnn.program.config import Config
 
 from . import tools
-from .bits.timing import timing_of
+from .bits.timing import analyse_bit, judge
 from .built import Built
 from .cells import write_cells
 from .device import load_device
 from .device.export import export
 from .netlist import HW, count, synthesize
 from .openxc7 import yosys_version
+from .sta.analysis import Analysis
+from .sta.hold import short_connections
 
 SOURCES = HW / "pnr"
+# How often place and route is asked for longer connections.
+HOLD_ROUNDS = 6
 
 
 def find_compiler() -> str:
@@ -68,37 +73,43 @@ def build(config: Config, mhz: float, seed: int, folder: Path, flat: bool = Fals
     Raises
     ------
     PynqBnnError
-        A step fails, the design does not fit or route, or the clock is not met.
+        A step fails, the design does not fit or route, the clock is not met, or an input changes too early.
     """
     program = compile_program(folder / "program")
     netlist = synthesize(config, folder, flat=flat)
     cells, device = folder / "cells.txt", folder / "device.bin"
     write_cells(netlist.json, cells)
     export(device)
-    features, report = folder / "routed.features", folder / "pnr.txt"
-    place_and_route(program, {"device": device, "cells": cells, "features": features, "report": report,
-                              "clock": f"{mhz:g}", "seed": seed}, folder / "pnr.log")
-    bitstream = write_bitstream(features)
-    return Built(bitstream, {"flow": "pnr", "seed": seed, **judge(bitstream, mhz, folder), **_used(netlist.cells),
-                             "tools": {"yosys": yosys_version()}})
+    options = {"device": device, "cells": cells, "features": folder / "routed.features", "report": folder / "pnr.txt",
+               "clock": f"{mhz:g}", "seed": seed}
+    with PlaceAndRoute(program, options, folder / "pnr.log") as routing:
+        bitstream, analysis = meet_hold(routing, folder)
+    return Built(bitstream, {"flow": "pnr", "seed": seed, **judge(analysis, mhz, folder / "timing.txt"),
+                             **_used(netlist.cells), "tools": {"yosys": yosys_version()}})
 
 
-def judge(bitstream: bytes, mhz: float, folder: Path) -> dict[str, object]:
-    """What the timing analysis of the bits says, for the overlay's .json; the program's own report is not believed.
+def meet_hold(routing: PlaceAndRoute, folder: Path) -> tuple[bytes, Analysis]:
+    """Have connections made longer until no input changes too early, by the timing of the bits; the last bits.
 
     Raises
     ------
     PynqBnnError
-        The clock is missed.
+        Place and route fails.
     """
-    place, text = folder / "routed.bit", folder / "timing.txt"
-    place.write_bytes(bitstream)
-    report, found = timing_of(place, mhz)
-    text.write_text(report, encoding="utf-8")
-    if found["worst_slack_ns"] < 0:
-        raise PynqBnnError(f"the clock of {mhz:g} MHz is missed by {-found['worst_slack_ns']:.3f} ns ({text}); take a "
-                           f"slower CLOCK= ({found['fmax_mhz']:.0f} fits), another SEED=, or a smaller size")
-    return {name: found[name] for name in ("worst_slack_ns", "fmax_mhz", "worst_hold_ns", "hold_below_0")}
+    asked: Mapping[str, float] = {}
+    for left in reversed(range(HOLD_ROUNDS + 1)):
+        bitstream = write_bitstream(routing.features)
+        place = folder / "routed.bit"
+        place.write_bytes(bitstream)
+        analysis = analyse_bit(place)
+        short = short_connections(analysis)
+        print(f"hold: least margin {analysis.hold.min():+.3f} ns, {(analysis.hold < 0).sum()} ends below 0, "
+              f"{len(short)} connections to be longer", file=sys.stderr, flush=True)
+        if not left or short.keys() == asked.keys():  # none, or those that cannot be had
+            break
+        routing.lengthen(short)
+        asked = short
+    return bitstream, analysis
 
 
 def _used(cells: Mapping[str, int]) -> dict[str, int]:
@@ -107,24 +118,62 @@ def _used(cells: Mapping[str, int]) -> dict[str, int]:
     return {name: used[name] for name in ("lut", "ff", "bram36", "dsp")}
 
 
-def place_and_route(program: Path, options: dict[str, object], log: Path) -> None:
-    """Run the program; what it says goes to ``log`` and, a line at a time, to the screen.
+class PlaceAndRoute:
+    """The program at work. It has written its features when this is made, and writes them again for each request.
+
+    What it says goes to ``log`` and, a line at a time, to the screen.
 
     Raises
     ------
     PynqBnnError
         It fails: its own message.
     """
-    words = [str(program), *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
-    last = ""
-    with log.open("w", encoding="utf-8") as file, \
-            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        for line in process.stdout or ():
-            file.write(line)
+
+    def __init__(self, program: Path, options: Mapping[str, object], log: Path) -> None:
+        self.features, self._log_place = Path(str(options["features"])), log
+        words = [str(program), *(str(word) for name, value in (options | {"demands": "-"}).items()
+                                 for word in (f"--{name}", value))]
+        self._log = log.open("w", encoding="utf-8")
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True)
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def lengthen(self, short: Mapping[str, float]) -> None:
+        """Ask for connections that are longer by so many ns at the fast corner, by the wires that they end with.
+
+        Raises
+        ------
+        PynqBnnError
+            It fails: its own message.
+        """
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and has said why
+            self._process.stdin.write("".join(f"{wire} {missing:.6f}\n" for wire, missing in sorted(short.items()))
+                                      + "route\n")
+            self._process.stdin.flush()
+        self._wait()
+
+    def _wait(self) -> None:
+        last = ""
+        for line in self._process.stdout:
+            self._log.write(line)
+            self._log.flush()
             print(line, end="", file=sys.stderr, flush=True)
+            if line.startswith("done "):
+                return
             last = line.strip() or last
-    if process.returncode:
-        raise PynqBnnError(f"place and route failed: {last.removeprefix('pnr: ')} (the whole log is {log})")
+        raise PynqBnnError(f"place and route failed: {last.removeprefix('pnr: ')} (the whole log is {self._log_place})")
+
+    def __enter__(self) -> PlaceAndRoute:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._log.close()
 
 
 def write_bitstream(features: Path) -> bytes:

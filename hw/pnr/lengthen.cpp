@@ -1,6 +1,7 @@
 // After negotiation: longer ways where hold needs them.
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include "change.h"
 
@@ -8,7 +9,9 @@ namespace pnr {
 namespace {
 
 constexpr int kPasses = 3;
-constexpr int kDetours = 24;     // ways round tried for one connection
+constexpr int kDetours = 60;     // ways round tried for one connection
+constexpr std::size_t kVisits = 3000;  // nodes looked at for one of them: where few are free, most ways lead nowhere
+constexpr float kWorthwhile = 0.01f;   // ns by which a way that is still too short must be longer
 constexpr int kDetourReach = 5;  // columns and rows around the sink where they may pass
 constexpr float kSlowOverFast = 2.5f;
 
@@ -31,6 +34,25 @@ bool Router::lengthen() {
     return true;
 }
 
+std::size_t Router::require(const std::vector<Demand>& demands) {
+    std::unordered_map<NodeId, float> missing;
+    for (const Demand& demand : demands) {
+        float& most = missing[demand.pin];
+        most = std::max(most, demand.missing);
+    }
+    std::size_t count = 0;
+    for (const std::uint32_t net : order_) {
+        for (std::size_t sink = 0; sink < nets_[net].sinks.size(); ++sink) {
+            const auto found = missing.find(routes_[net].pins[sink]);
+            if (found == missing.end()) continue;
+            float& required = nets_[net].sinks[sink].required_min;
+            required = std::max(required, routes_[net].delays[sink].fast_min + found->second);
+            ++count;
+        }
+    }
+    return count;
+}
+
 std::vector<Router::Candidate> Router::short_sinks() const {
     std::vector<Candidate> result;
     for (const std::uint32_t net : order_) {
@@ -42,6 +64,7 @@ std::vector<Router::Candidate> Router::short_sinks() const {
 }
 
 void Router::index_free_nodes() {
+    places_.clear();
     for (NodeId node = 0; node < device_.nodes(); ++node) {
         const NodeState& state = state_[node];
         if (state.usage || state.owner != kNone || state.flags & (kTerminal | kClosed) || !state.type) continue;
@@ -61,33 +84,37 @@ std::size_t Router::short_count(std::uint32_t net, const Route& route) const {
     return count;
 }
 
-// Tries each of the pins that would do, then ways over free wires near the sink, and keeps the one with the least slow
-// delay that is long enough.
+// Tries each of the pins that would do, then ways over free wires near the sink. Of what is long enough the one with the
+// least slow delay is kept, else the longest. Returns whether the sink is long enough now.
 bool Router::lengthen_sink(std::uint32_t net, std::uint32_t sink) {
     const std::vector<NodeId> pins = nets_[net].sinks[sink].pins;
     std::vector<std::pair<NodeId, NodeId>> tries;  // a node to pass (kNone: none), a pin
     for (const NodeId pin : pins) tries.emplace_back(kNone, pin);
     for (const NodeId via : detours(net, sink)) tries.emplace_back(via, routes_[net].pins[sink]);
-    float least = 1e9f;
+    float least = 1e9f, longest = routes_[net].delays[sink].fast_min + kWorthwhile;
+    bool found = false, enough = false;
     Wiring chosen;
     for (const auto& [via, pin] : tries) {
         Change change(*this);
         change.remember(net);
-        if (route_over(net, sink, via, pin) && !too_short(net, sink, routes_[net])) {
-            const float delay = routes_[net].delays[sink].slow_max;
-            if (delay < least) {
-                least = delay;
+        if (route_over(net, sink, via, pin)) {
+            const Delay& delay = routes_[net].delays[sink];
+            const bool is_enough = !too_short(net, sink, routes_[net]);
+            if (is_enough ? delay.slow_max < least : !enough && delay.fast_min > longest) {
                 chosen = wirings_[net];
+                found = true;
+                (is_enough ? least : longest) = is_enough ? delay.slow_max : delay.fast_min;
+                enough = enough || is_enough;
             }
         }
         change.undo();
     }
-    if (least > 1e8f) return false;
+    if (!found) return false;
     set_usage(net, false);
     wirings_[net] = std::move(chosen);
     set_usage(net, true);
     update_delays(net);
-    return true;
+    return enough;
 }
 
 bool Router::route_over(std::uint32_t net, std::uint32_t sink, NodeId via, NodeId pin) {
@@ -97,6 +124,7 @@ bool Router::route_over(std::uint32_t net, std::uint32_t sink, NodeId via, NodeI
     Terms strict;
     strict.strict = true;
     strict.criticality = 0.5f;
+    strict.visits = kVisits;
     search_.open(net, wirings_[net], nets_[net].sources);
     const bool found = via == kNone ? search_.connect(sink, {pin}, strict)
                                     : search_.connect_over(sink, via, pin, strict);

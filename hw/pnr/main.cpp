@@ -2,12 +2,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <string>
 
 #include "assemble.h"
 #include "emit.h"
 #include "place.h"
+#include "router.h"
 
 namespace {
 
@@ -15,13 +17,16 @@ using namespace pnr;
 
 constexpr const char* kUsage =
     "pnr --device FILE --cells FILE --features FILE --report FILE [--clock MHZ] [--seed N] [--effort F]\n"
+    "    [--demands -]\n"
     "  --device    the device, as flows/device/export.py writes it\n"
     "  --cells     the netlist, as flows/cells.py writes it\n"
     "  --features  result: a feature of the configuration a line\n"
     "  --report    result: use of the device, and the longest path\n"
     "  --clock     MHz to aim for (125)\n"
     "  --seed      of the placement (1); the same seed gives the same result\n"
-    "  --effort    moves of the placement, relative (1)\n";
+    "  --effort    moves of the placement, relative (1)\n"
+    "  --demands   -: once the results are written, reads from standard input which connections must be longer, lines\n"
+    "              TILE/WIRE NS and then \"route\", and writes the results again, until the input ends\n";
 
 struct Arguments {
     std::map<std::string, std::string> values{{"--clock", "125"}, {"--seed", "1"}, {"--effort", "1"}};
@@ -34,6 +39,8 @@ struct Arguments {
                 throw Error("there is no option " + name + "\n" + kUsage);
         for (const char* name : {"--device", "--cells", "--features", "--report"})
             if (!values.count(name)) throw Error(std::string(name) + " is missing\n" + kUsage);
+        if (values.count("--demands") && values.at("--demands") != "-")
+            throw Error("--demands " + values.at("--demands") + ": only -, standard input, fits");
     }
     double number(const std::string& name) const {
         char* end = nullptr;
@@ -80,6 +87,38 @@ void write(const std::string& path, const std::string& text) {
     if (!(file << text).flush()) throw Error(path + " cannot be written");
 }
 
+void write_results(const Arguments& arguments, const Fabric& fabric, const Design& design, const Assembly& assembly,
+                   const Timing& timing, const std::vector<Route>& routes) {
+    std::string lines;
+    for (const std::string& line : features(design, fabric, assembly, routes)) lines += line + "\n";
+    write(arguments.values.at("--features"), lines);
+    const double period = 1000 / arguments.number("--clock");
+    char verdict[160];
+    std::snprintf(verdict, sizeof verdict, "slices %zu\nperiod_ns %.3f\nlongest_ns %.3f\nslack_ns %.3f\n",
+                  assembly.slices.size(), period, timing.longest(), period - timing.longest());
+    write(arguments.values.at("--report"), verdict + timing.report());
+    say("done", 1, "longest path " + std::to_string(timing.longest()) + " ns");
+}
+
+void route_and_write(const Arguments& arguments, const Fabric& fabric, const Design& design, Assembly& assembly,
+                     Timing& timing) {
+    Clock clock(assembly, timing, 1000 / arguments.number("--clock"));
+    const Options options;
+    const Progress progress = [](double done, const std::string& line) { say("route", done, line); };
+    const TimingHook hook = [&](std::vector<Net>& nets, const std::vector<Route>& now) { return clock(nets, now); };
+    Router router(fabric.device(), assembly.nets, options, progress, hook);
+    router.run();
+    write_results(arguments, fabric, design, assembly, timing, router.result());
+    if (!arguments.values.count("--demands")) return;
+    std::vector<Demand> demands;
+    while (read_demands(std::cin, fabric.device(), demands)) {
+        const std::size_t count = router.require(demands);
+        say("hold", 0, std::to_string(demands.size()) + " demands for " + std::to_string(count) + " connections");
+        router.lengthen_all();
+        write_results(arguments, fabric, design, assembly, timing, router.result());
+    }
+}
+
 void run(const Arguments& arguments) {
     const Device device(arguments.values.at("--device"));
     const Netlist netlist(arguments.values.at("--cells"));
@@ -98,19 +137,7 @@ void run(const Arguments& arguments) {
         float& criticality = assembly.nets[one.net].sinks[one.sink].criticality;
         criticality = std::max(criticality, timing.criticality(one.connection));
     }
-    const double period = 1000 / arguments.number("--clock");
-    Clock clock(assembly, timing, period);
-    const auto routes = route(device, assembly.nets, {}, [](double done, const std::string& line) { say("route", done, line); },
-                              [&](std::vector<Net>& nets, const std::vector<Route>& now) { return clock(nets, now); });
-    const float slack = clock(assembly.nets, routes);
-    std::string lines;
-    for (const std::string& line : features(design, fabric, assembly, routes)) lines += line + "\n";
-    write(arguments.values.at("--features"), lines);
-    char verdict[160];
-    std::snprintf(verdict, sizeof verdict, "slices %zu\nperiod_ns %.3f\nlongest_ns %.3f\nslack_ns %.3f\n",
-                  assembly.slices.size(), period, timing.longest(), slack);
-    write(arguments.values.at("--report"), verdict + timing.report());
-    say("done", 1, "longest path " + std::to_string(timing.longest()) + " ns");
+    route_and_write(arguments, fabric, design, assembly, timing);
 }
 
 }  // namespace

@@ -232,7 +232,7 @@ void Router::fail_unreachable(std::uint32_t net, std::size_t sink) const {
                 ": no free way leads there");
 }
 
-std::vector<Route> Router::result() {
+const std::vector<Route>& Router::result() {
     for (std::uint32_t net = 0; net < nets_.size(); ++net) {
         const std::vector<Branch>& tree = wirings_[net].tree;
         routes_[net].pips.clear();
@@ -241,17 +241,27 @@ std::vector<Route> Router::result() {
             routes_[net].pips.push_back({tree[branch.parent].node, branch.node, branch.pip});
         }
     }
-    return std::move(routes_);
+    return routes_;
+}
+
+// Detours for hold may take time from other connections.
+void Router::lengthen_all() {
+    const float before = update_timing();
+    if (lengthen() && timing_ && update_timing() < before) improve_timing(0.97, 1);
+}
+
+void Router::run() {
+    route_fixed();
+    negotiate();
+    if (timing_) improve_timing(0.85, 0.95);
+    lengthen_all();
+    update_timing();
 }
 
 std::vector<Route> route(const Device& device, std::vector<Net>& nets, const Options& options, const Progress& progress,
                          const TimingHook& timing) {
     Router router(device, nets, options, progress, timing);
-    router.route_fixed();
-    router.negotiate();
-    if (timing) router.improve_timing(0.85, 0.95);
-    // Detours may have taken time from other connections.
-    if (router.lengthen() && timing) router.improve_timing(0.97, 1);
+    router.run();
     return router.result();
 }
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "demands.h"
 #include "route.h"
 #include "search.h"
 
@@ -13,13 +14,17 @@ public:
     Router(const Device& device, std::vector<Net>& nets, const Options& options, const Progress& progress,
            const TimingHook& timing);
 
+    void run();                // all of the steps below
+    void lengthen_all();       // connections that are too short for hold, and what that has made late
+    // Raises `required_min` of the sinks on these pins, from the delays that they have now. Returns how many there are.
+    std::size_t require(const std::vector<Demand>& demands);
+    const std::vector<Route>& result();
+
+private:
     void route_fixed();       // constants and clocks, which then stay
     void negotiate();         // signals, until no wire has two nets
     void improve_timing(double from, double to);  // the worst connections again, over wires that are free or can be
     bool lengthen();          // connections that are too short for hold; whether there were any
-    std::vector<Route> result();
-
-private:
     bool is_signal(std::uint32_t net) const { return nets_[net].kind == Kind::signal; }
     void check_and_reserve();
     void order_nets();

@@ -78,7 +78,8 @@ bool Search::connect_over(std::uint32_t sink, NodeId via, NodeId pin, const Term
 
 // From the nodes in the queue to one of the goals; empty: there is no way.
 std::vector<NodeId> Search::cheapest_way(const std::vector<NodeId>& goals, const Terms& terms) {
-    while (!queue_.empty()) {
+    const std::size_t last = visits_ + terms.visits;
+    while (!queue_.empty() && (!terms.visits || visits_ < last)) {
         const Entry best = queue_.top();
         queue_.pop();
         if (best.cost > state_[best.node].cost) continue;

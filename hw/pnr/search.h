@@ -24,6 +24,7 @@ struct Terms {
     float pressure = 0;     // how much each other net on a wire adds to its price
     float displace = 0;     // ns that each other net on a wire adds to its price
     bool strict = false;    // enter no wire that another net uses
+    std::size_t visits = 0;  // give up after so many nodes; 0: never
     int x0 = 0, y0 = 0, x1 = 255, y1 = 255;  // stay within these columns and rows
 };
 

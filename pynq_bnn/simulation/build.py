@@ -37,6 +37,8 @@ TRACE_FLAGS = ("--trace-fst",)
 COMPILER_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-w", "-pthread", "-include", "sim/hooks.h",
                   "-DVL_TIME_CONTEXT")
 FAST_FLAGS = ("-O2",)
+# Large models in few files: each begins with a header of megabytes, which takes as long as half of a default file.
+LARGE_FLAGS = ("--output-split", "300000", "--output-split-cfuncs", "5000")
 LINKER_FLAGS = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
 SLOW_FLAGS = ("-O0",)  # for files that Verilator names Slow: they run once, before the first cycle
 MIN_VERILATOR = (5, 20)
@@ -83,7 +85,8 @@ def build(rtl: Sequence[str | Path], parameters: Mapping[str, int], top: str = "
     verilator = find_verilator()
     sources = _read_sources(rtl)
     flags = [*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()), "--assert" if assertions else "--no-assert",
-             "--top-module", top, *(f"-G{name}={int(value)}" for name, value in sorted(parameters.items()))]
+             *(() if fast else LARGE_FLAGS), "--top-module", top,
+             *(f"-G{name}={int(value)}" for name, value in sorted(parameters.items()))]
     compiler_flags = FAST_FLAGS if fast else SLOW_FLAGS
     key = _key(sources, [*flags, *compiler_flags], verilator.version)
     cache = _cache_folder(cache)

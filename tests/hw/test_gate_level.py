@@ -3,7 +3,9 @@
 import os
 
 import pytest
-from flows.gates import simulator
+from flows.bits.simulate import write_netlist
+from flows.bits.synthesized import read_synthesized
+from flows.gates import simulator, verilog_simulator
 from flows.netlist import synthesize
 from flows.runs import assert_equals_cpu
 from tools import needs_simulator
@@ -20,8 +22,15 @@ if not os.environ.get("PYNQ_BNN_STRICT"):
     pytest.importorskip("pyosys", reason="no pyosys, which synthesizes")
 
 
-def test_the_synthesized_netlist_gives_the_scores_of_the_cpu_backend(tmp_path):
-    library = simulator(synthesize(CONFIG, tmp_path, flat=True).json, tmp_path)
+@pytest.fixture(scope="module")
+def netlist(tmp_path_factory):
+    return synthesize(CONFIG, tmp_path_factory.mktemp("synthesis"), flat=True).json
+
+
+@pytest.mark.parametrize("bits", [False, True], ids=["cells", "as read from bits"])
+def test_the_synthesized_netlist_gives_the_scores_of_the_cpu_backend(netlist, tmp_path, bits):
+    library = verilog_simulator(write_netlist(read_synthesized(netlist), tmp_path / "bits.v")) if bits else \
+        simulator(netlist, tmp_path)
     for seed in (1, 2):
         with SimulatedCore(library, seed) as core:
             assert read_config(core) == CONFIG

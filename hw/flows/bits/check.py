@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.gates import simulator
+from flows.gates import verilog_simulator
 from flows.netlist import HW, synthesize
 from flows.overlay import NAME, OVERLAYS, check
 from flows.runs import assert_equals_cpu
@@ -88,7 +88,7 @@ def _synthesized(about: dict[str, object], config: Config) -> Path:
 def _simulate(netlist: Netlist, config: Config) -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     with _step("building the simulation of the bits (minutes)"):
-        library = simulator(write_netlist(netlist, BUILD / "bits.json"), BUILD)
+        library = verilog_simulator(write_netlist(netlist, BUILD / "bits.v"))
     for seed in range(1, NETWORKS + 1):
         with _step(f"a small network of seed {seed}, {IMAGES} images"), SimulatedCore(library, seed) as core:
             if read_config(core) != config:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,39 @@ def timing_of(place: Path, mhz: float, against: Sequence[Path] = ()) -> tuple[st
     references = [least_hold(analyse_bit(other)) for other in against]
     analysis = analyse_bit(place)
     return report(place.name, analysis, mhz, references), facts(analysis, mhz, references)
+
+
+def judge(analysis: Analysis, mhz: float, text: Path, mends_hold: bool = True) -> dict[str, object]:
+    """What the timing analysis of a flow's bits says, for the overlay's .json; a tool's own report is not believed.
+
+    Parameters
+    ----------
+    analysis
+        Of the bits.
+    mhz
+        The clock asked for.
+    text
+        Where the report goes.
+    mends_hold
+        Whether inputs that change too early are an error; of a flow that can do nothing about them it is said.
+
+    Raises
+    ------
+    PynqBnnError
+        The clock is missed, or an input changes too early.
+    """
+    text.write_text(report("the bitstream", analysis, mhz), encoding="utf-8")
+    found = facts(analysis, mhz)
+    if found["worst_slack_ns"] < 0:
+        raise PynqBnnError(f"the clock of {mhz:g} MHz is missed by {-found['worst_slack_ns']:.3f} ns ({text}); take a "
+                           f"slower CLOCK= ({math.floor(found['fmax_mhz'])} fits), another SEED=, or a smaller size")
+    if found["hold_below_0"]:
+        early = (f"{found['hold_below_0']} inputs change too early, by up to {-found['worst_hold_ns']:.3f} ns "
+                 f"({text}); no clock is slow enough for that")
+        if mends_hold:
+            raise PynqBnnError(f"{early}, take another SEED= or a smaller size")
+        print(f"WARNING: {early}. FLOW=pnr makes such connections longer.", file=sys.stderr)
+    return {name: found[name] for name in ("worst_slack_ns", "fmax_mhz", "worst_hold_ns", "hold_below_0")}
 
 
 def main() -> int:

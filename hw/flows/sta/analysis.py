@@ -80,6 +80,15 @@ class Analysis:
         arrivals = self._early if hold else self._late
         return arrivals.path(end)
 
+    def crosses(self) -> np.ndarray:
+        """Whether the path of each end's least hold margin comes from another clock region."""
+        places = np.array([group.place for group in self.clocks.groups] or [(0, 0)])
+        return (places[self.end_group] != places[self._early.group_of_end]).any(axis=1)
+
+    def last_wire(self, end: int) -> int:
+        """The node of the last input pin on an end's path of least hold margin; -1 if that stays within a site."""
+        return self._early.last_wire(end)
+
     @property
     def end_groups_setup(self) -> np.ndarray:
         """The clock group from which each end's latest path starts."""
@@ -127,19 +136,29 @@ class _Arrivals:
         graph, group = self.graph, int(self.group_of_end[end])
         vertex = int(graph.end_vertex[end])
         steps = [Step("/".join(graph.end_pin[end]), float(graph.end_delay[end, self.column]))]
-        while True:
-            at = self.arrival[vertex, group]
-            arcs = np.flatnonzero(graph.arcs[:, 1] == vertex)
-            came = self.arrival[graph.arcs[arcs, 0], group] + graph.arc_delay[arcs, self.column]
-            hit = arcs[np.isclose(came, at, atol=1e-9)]
-            name = "/".join(graph.names[vertex])
-            if not len(hit):
-                begin = np.flatnonzero((graph.start_vertex == vertex) & (self._start_group == group)
-                                       & np.isclose(self._start, at, atol=1e-9))[0]
-                own = float(graph.start_delay[begin, self.column])
-                return [Step("clock", float(at) - own), Step(name, own), *reversed(steps)]
-            steps.append(Step(name, float(graph.arc_delay[hit[0], self.column])))
-            vertex = int(graph.arcs[hit[0], 0])
+        while (arc := self._arc_before(vertex, group)) is not None:
+            steps.append(Step("/".join(graph.names[vertex]), float(graph.arc_delay[arc, self.column])))
+            vertex = int(graph.arcs[arc, 0])
+        at = self.arrival[vertex, group]
+        begin = np.flatnonzero((graph.start_vertex == vertex) & (self._start_group == group)
+                               & np.isclose(self._start, at, atol=1e-9))[0]
+        own = float(graph.start_delay[begin, self.column])
+        return [Step("clock", float(at) - own), Step("/".join(graph.names[vertex]), own), *reversed(steps)]
+
+    def last_wire(self, end: int) -> int:
+        """The node of the last input pin on the path that decides an end; -1 if the path does not leave its site."""
+        graph, group = self.graph, int(self.group_of_end[end])
+        node, vertex = int(graph.end_node[end]), int(graph.end_vertex[end])
+        while node < 0 and (arc := self._arc_before(vertex, group)) is not None:
+            node, vertex = int(graph.arc_node[arc]), int(graph.arcs[arc, 0])
+        return node
+
+    def _arc_before(self, vertex: int, group: int) -> int | None:
+        """The arc by which a vertex is reached latest or earliest; none where the path begins."""
+        arcs = np.flatnonzero(self.graph.arcs[:, 1] == vertex)
+        came = self.arrival[self.graph.arcs[arcs, 0], group] + self.graph.arc_delay[arcs, self.column]
+        hit = arcs[np.isclose(came, self.arrival[vertex, group], atol=1e-9)]
+        return int(hit[0]) if len(hit) else None
 
 
 def _levels(graph: Graph) -> tuple[np.ndarray, np.ndarray]:

@@ -58,11 +58,12 @@ class Graph:
     names : list of (site, signal)
         Of each vertex.
     arcs : (N, 2) int
-        From and to; ``arc_delay`` (N, 4).
+        From and to; ``arc_delay`` (N, 4), ``arc_node`` (N,): the input pin's node, -1 within a site.
     start_vertex, start_delay, start_clock
         Where paths begin, the delay (N, 4) from the clock pin, and the clock pin's node.
-    end_vertex, end_delay, end_clock, end_pin, end_needs
-        Where they end: the delay (N, 4) from the vertex, the clock pin's node, (site, pin), and its requirement.
+    end_vertex, end_delay, end_node, end_clock, end_pin, end_needs
+        Where they end: the delay (N, 4) from the vertex, the input pin's node (-1 within a site), the clock pin's node,
+        (site, pin), and its requirement.
     """
 
     def __init__(self, circuit: Circuit) -> None:
@@ -76,6 +77,7 @@ class Graph:
         self._arcs: list[tuple[int, int, int, Delay]] = []
         self._starts: list[tuple[int, Delay, int]] = []
         self._ends: list[tuple[int, int, Delay, int]] = []
+        self._stored: list[int] = []
         self.end_pin: list[tuple[str, str]] = []
         self.end_needs: list[Requirement] = []
         self.left_out: dict[str, int] = {}
@@ -143,8 +145,9 @@ class Graph:
     def starts(self, vertex: int, delay: Delay, clock: Pin) -> None:
         self._starts.append((vertex, delay, clock.node))
 
-    def ends(self, source: int | Pin, where: tuple[str, str], needs: Requirement, clock: Pin) -> None:
-        """A path's end at a pin, or at a signal within the site."""
+    def ends(self, source: int | Pin, where: tuple[str, str], needs: Requirement, clock: Pin,
+             stored: int = _NOWHERE) -> None:
+        """A path's end at a pin, or at a signal within the site; none if nothing reads ``stored``, what it decides."""
         if isinstance(source, Pin):
             if isinstance(source.reads, str):
                 return
@@ -152,6 +155,7 @@ class Graph:
         else:
             entry = source, _NOWHERE, NO_DELAY, clock.node
         self._ends.append(entry)
+        self._stored.append(stored)
         self.end_pin.append(where)
         self.end_needs.append(needs)
 
@@ -165,15 +169,26 @@ class Graph:
         nodes += [node for _, _, node, _ in self._arcs if node >= 0] + [node for _, node, *_ in self._ends if node >= 0]
         every = np.unique(np.array(nodes, np.int64))
         routes = Routes(self.circuit, self._with_clock_tree(every), self.output_resistance, node_loads(self.device))
+        self._leave_out_unread()
         self.arcs = np.array([arc[:2] for arc in self._arcs], np.int64).reshape(-1, 2)
+        self.arc_node = np.array([arc[2] for arc in self._arcs], np.int64)
         self.arc_delay = self._filled(routes, [arc[2] for arc in self._arcs], [arc[3] for arc in self._arcs])
         self.start_vertex = np.array([vertex for vertex, *_ in self._starts], np.int64)
         self.start_delay = np.array([delay for _, delay, _ in self._starts]).reshape(-1, 4)
         self.start_clock = np.array([node for *_, node in self._starts], np.int64)
         self.end_vertex = np.array([vertex for vertex, *_ in self._ends], np.int64)
+        self.end_node = np.array([end[1] for end in self._ends], np.int64)
         self.end_delay = self._filled(routes, [end[1] for end in self._ends], [end[2] for end in self._ends])
         self.end_clock = np.array([node for *_, node in self._ends], np.int64)
         return routes
+
+    def _leave_out_unread(self) -> None:
+        """Ends at memories that only pass a write address on: what is at their data pins does not matter."""
+        read = {source for source, *_ in self._arcs} | {source for source, *_ in self._ends} | {_NOWHERE}
+        kept = [number for number, stored in enumerate(self._stored) if stored in read]
+        self._ends = [self._ends[number] for number in kept]
+        self.end_pin = [self.end_pin[number] for number in kept]
+        self.end_needs = [self.end_needs[number] for number in kept]
 
     def _with_clock_tree(self, nodes: np.ndarray) -> np.ndarray:
         buffers = [self.node(site, "I" if site.kind == "BUFHCE" else "I0") for site in self.sites

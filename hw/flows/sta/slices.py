@@ -119,7 +119,9 @@ class SliceTiming:
                                     self._arc(letter, size, f"A{number}", f"O{size}"))
             launch = self._cells.arc(cell, "CLK", f"O{size}", place)
             self._graph.starts(output, added(launch, CLOCK_IN["SLICEM"]), self._clock)
-            self._add_data(letter, cell, place, upper=small and size == 6)
+            # What a shift register holds is read by the one above it, too.
+            stored = output if kind == "LRAM" else -1
+            self._add_data(letter, cell, place, stored, upper=small and size == 6)
         if "MC31" in (self._choices.get(f"{letter}OUTMUX"), self._choices.get(f"{letter}FFMUX")):
             launch = self._cells.arc(f"LUT_OR_MEM6{kind}", "CLK", "MC31", f"SLICEM/{letter}6LUT")
             self._graph.starts(self._signal(f"{letter}MC31"), added(launch, CLOCK_IN["SLICEM"]), self._clock)
@@ -131,9 +133,9 @@ class SliceTiming:
         return ("O5" in (self._choices.get(f"{letter}OUTMUX"), self._choices.get(f"{letter}FFMUX"))
                 or self._choices.get(f"{letter}5FFMUX") == "IN_A" or f"CARRY4.{letter}CY0" in self._names)
 
-    def _add_data(self, letter: str, cell: str, place: str, upper: bool) -> None:
+    def _add_data(self, letter: str, cell: str, place: str, stored: int, upper: bool) -> None:
         if upper:
-            self._end(self._pin(f"{letter}X"), f"{letter}LUT.{letter}X", cell, "DI2", place)
+            self._end(self._pin(f"{letter}X"), f"{letter}LUT.{letter}X", cell, "DI2", place, stored)
             return
         while letter != "D" and f"{letter}LUT.DI1MUX.{letter}I" not in self._names:
             if "SHFREG" in cell:
@@ -141,19 +143,19 @@ class SliceTiming:
                 return
             letter = LETTERS[LETTERS.index(letter) + 1]
         pin = "DI" if letter == "D" else f"{letter}I"
-        self._end(self._pin(pin), f"{place.partition('/')[2]}.{pin}", cell, "DI1", place)
+        self._end(self._pin(pin), f"{place.partition('/')[2]}.{pin}", cell, "DI1", place, stored)
 
     def _add_write_address(self) -> None:
         for number in range(1, 7):
             self._end(self._pin(f"D{number}"), f"WA{number}", "LUT_OR_MEM6LRAM", f"WA{number}", "SLICEM")
 
-    def _end(self, source: Pin, where: str, cell: str, pin: str, instance: str) -> None:
+    def _end(self, source: Pin, where: str, cell: str, pin: str, instance: str, stored: int = -1) -> None:
         within = CLOCK_IN["SLICEM"]
         name = "shift register" if "SHFREG" in cell else "LUT memory"
         needs = Requirement(f"{name} {pin.rstrip('0123456789')}",
                             self._cells.check(cell, "SETUP", pin, instance) - within[2],
                             _FAST * self._cells.check(cell, "HOLD", pin, instance) + within[1])
-        self._graph.ends(source, (self.name, where), needs, self._clock)
+        self._graph.ends(source, (self.name, where), needs, self._clock, stored)
 
     # Multiplexers and carry
 
