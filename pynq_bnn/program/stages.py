@@ -117,7 +117,7 @@ def _checked(node: LayerNode, config: Config) -> list[Stage]:
     if node.index and node.source == PICTURE:
         raise BackendError("it reads the picture, which the first layer alone can")
     if node.terms or node.shortcut is not None:
-        raise BackendError("it joins several maps, which this accelerator cannot; use the backend cpu")
+        raise BackendError("it joins several maps, which this accelerator cannot compute")
     _check_accumulator(node, config)
     stages = _lower(node, config)
     for stage in stages:
