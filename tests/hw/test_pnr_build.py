@@ -99,7 +99,7 @@ def test_connections_are_made_longer_until_hold_is_met(program, tmp_path, monkey
 
 @pytest.mark.parametrize(("demands", "message"), [
     ("longer, please\nroute\n", '"longer, please" is no demand; TILE/WIRE NS fits'),
-    ("CLBLL_L_X2Y100/CLBLL_L_A1 0.1\n", 'the demands end without the line "route"'),
+    ("CLBLM_L_X34Y93/CLBLM_M_A1 0.1\n", 'the demands end without the line "route"'),
 ])
 def test_bad_demands_are_named(program, tmp_path, demands, message):
     write_cells(split(random_circuit(3), tmp_path / "netlist.json"), tmp_path / "cells")
