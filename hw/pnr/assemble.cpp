@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "sites.h"
 
@@ -38,6 +39,8 @@ private:
     void connect_control(const PlacedSlice& slice);
     void place_blocks();
     void connect_block(const PlacedBlock& block);
+    void tie_idle_inputs(const Cell& cell, SiteId site);
+    bool wired(NodeId node) const;
     void drop_unused();
 
     std::int32_t net_of(NetId net) const { return route_net_[net]; }
@@ -313,10 +316,32 @@ void Assembler::connect_block(const PlacedBlock& block) {
                     result_.connections.push_back({timing_.connection(net, k), net_of(net), number});
         }
     }
+    if (cell.type == "PS7") tie_idle_inputs(cell, block.site);
     if (cell.type != "DSP48E1") return;
     // Inputs of the pre-adder and their control have constants of their own; unused they are 0.
     for (std::string name : idle_dsp_pins())
         if (cell.at(name) < 0) sink(kZero, block.site, {name});
+}
+
+// Inputs of the processing system that the netlist leaves open are 0, as Vivado has them: open they would read 1, such as a
+// fault of the USB port's power. Left open are lines of UARTs, which idle at 1, and the pins of the chip's own tests.
+void Assembler::tie_idle_inputs(const Cell& cell, SiteId site) {
+    std::set<std::string> used;
+    for (const CellPin& pin : cell.pins)
+        for (const std::string& name : site_pins(cell, pin.name)) used.insert(name);
+    for (const Pin& pin : device_.pins(site)) {
+        const std::string name(device_.text(pin.name));
+        const bool open = name.rfind("TEST", 0) == 0 || name.rfind("DEBUGSELECT", 0) == 0 || name == "EMIOUART0RX" ||
+                          name == "EMIOUART1RX";
+        if (!pin.output && !open && !used.count(name) && wired(device_.pin_node(site, pin))) sink(kZero, site, {name});
+    }
+}
+
+// Whether a switch leads to a node.
+bool Assembler::wired(NodeId node) const {
+    bool any = false;
+    device_.drivers(node, [&](PipId, NodeId) { any = true; });
+    return any;
 }
 
 // Nets without a sink have nothing to route; the others keep their order.

@@ -235,6 +235,9 @@ def test_the_overlay_s_power_on_facts():
     assert {name: inputs[f"SAXIHP0{name}"] for name in ("AWSIZE", "AWBURST", "AWCACHE", "WSTRB", "WID", "BREADY")} == \
            {"AWSIZE": "1 (2 bits)", "AWBURST": "01", "AWCACHE": "0011", "WSTRB": "1 (8 bits)", "WID": "0 (6 bits)",
             "BREADY": "1"}
+    # What nothing drives is as Vivado has it.
+    assert {name: inputs[name] for name in ("EMIOUSB0VBUSPWRFAULT", "EMIOSDIO0WP", "DMA0DRVALID", "DDRARB")} == \
+           {"EMIOUSB0VBUSPWRFAULT": "0", "EMIOSDIO0WP": "0", "DMA0DRVALID": "0", "DDRARB": "0 (4 bits)"}
 
 
 @pytest.mark.parametrize(("found", "message"), [
