@@ -15,11 +15,12 @@ from tools import needs_opencv
 from videos import FakeCapture, plain_frames, write_video
 
 from pynq_bnn import Classifier
+from pynq_bnn.camera import frames as camera
 from pynq_bnn.camera.devices import CameraDevice
 from pynq_bnn.camera.frames import open_frames
-from pynq_bnn.classify import camera, views
 from pynq_bnn.commands import camera as watching
 from pynq_bnn.errors import CameraError
+from pynq_bnn.live import outputs as views
 
 PHOTOS = Path(__file__).parents[1] / "notebooks" / "photos"
 

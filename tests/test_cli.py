@@ -72,7 +72,7 @@ def test_show_writes_a_png(capsys, tmp_path):
 
 
 def test_show_makes_several_files_of_many_pictures(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.classifying, "MAX_ROWS", 3)
+    monkeypatch.setattr(cli.classify, "MAX_ROWS", 3)
     status, out, _ = run(capsys, "show", PHOTOS, "-o", tmp_path / "out.png")
     assert status == 0
     assert out.splitlines() == [f"wrote {tmp_path / name}" for name in ("out.png", "out-2.png", "out-3.png")]
@@ -282,6 +282,6 @@ def test_memory_that_runs_out_and_ctrl_c_end_in_one_line(capsys, monkeypatch):
         def broken(arguments, error=error):
             raise error
 
-        monkeypatch.setattr(cli.listing, "networks", broken)
+        monkeypatch.setattr(cli.info, "networks", broken)
         assert cli.main(["networks"]) == status
         assert words in capsys.readouterr().err

@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Array
 from ..board.accelerator import Accelerator, acquire
 from ..board.batch import Batch
-from ..board.loaded_network import ResidentNetwork, RunOptions
+from ..board.loaded_network import LoadedNetwork, RunOptions
 from ..board.loading import default_bitstream
 from ..errors import BackendError
 from ..network import Network
@@ -53,7 +53,7 @@ class OverlayBackend(Backend):
         super().__init__(network)
         self._accelerator: Accelerator | None = acquire(self, bitstream, overlay, device)
         try:
-            self._resident = ResidentNetwork(self._accelerator, network, options or RunOptions())
+            self._resident = LoadedNetwork(self._accelerator, network, options or RunOptions())
         except BaseException:
             self.close()
             raise
@@ -91,7 +91,7 @@ class OverlayBackend(Backend):
             yield unpack_scores(words, program.classes) if program.classes else unpack_map(words, shapes[program.last])
 
     @property
-    def _open(self) -> ResidentNetwork:
+    def _open(self) -> LoadedNetwork:
         if self._accelerator is None:
             raise BackendError("this backend is closed; make a new one")
         return self._resident

@@ -18,11 +18,11 @@ from .buffers import Buffer
 from .run import Run
 
 if TYPE_CHECKING:
-    from .loaded_network import ResidentNetwork
+    from .loaded_network import LoadedNetwork
 
 
 @dataclass
-class Loaded:
+class LoadedProgram:
     """A program in memory, with its predicted cycles for each number of images."""
 
     program: Program
@@ -31,16 +31,16 @@ class Loaded:
 
 
 @dataclass
-class Room:
+class Workspace:
     """Programs and buffers for batches of up to ``capacity`` images.
 
     ``images`` gets a second buffer when it is needed: one is packed while the other is computed. ``pack`` writes images
-    to an (N, words) uint64 array, ``unpack`` reads results from one. A room that is not ``kept`` is freed after its
-    batch.
+    to an (N, words) uint64 array, ``unpack`` reads results from one. A workspace that is not ``kept`` is freed after
+    its batch.
     """
 
     capacity: int
-    programs: list[Loaded]
+    programs: list[LoadedProgram]
     pack: Callable[[Array, Array], object]
     unpack: Callable[[Array], Array]
     kept: bool = True
@@ -53,7 +53,7 @@ class Room:
 
 
 class Batch:
-    """A batch that was started by :meth:`ResidentNetwork.start`.
+    """A batch that was started by :meth:`LoadedNetwork.start`.
 
     It is split into parts where memory is limited, and passes through several programs where the network is cut. Each
     of these is a run; whoever waits for the batch starts the next one.
@@ -70,12 +70,12 @@ class Batch:
         Time spent on this batch, and the part of it in which the processor waited for the accelerator.
     """
 
-    def __init__(self, network: ResidentNetwork) -> None:
+    def __init__(self, network: LoadedNetwork) -> None:
         self.done = False
         self.cycles: tuple[int, ...] = ()
         self.counters: tuple[Counters, ...] = ()
         self.seconds = self.compute = 0.0
-        self.room: Room  # set by prepare()
+        self.workspace: Workspace  # set by prepare()
         self._network = network
         self._rest: list[Array] = []  # parts that are not packed yet, in reverse order
         # (image buffer, number of images) of the part that is packed, and of the one that is being computed.
@@ -120,7 +120,7 @@ class Batch:
                 if network.accelerator.may_write(network):  # it could not be reset
                     network.free()
                 else:
-                    network.release(self.room)
+                    network.release(self.workspace)
 
     # The following are called by the network, which holds its lock.
 
@@ -133,9 +133,9 @@ class Batch:
         """The image buffer that the accelerator does not read."""
         return 1 - self._running[0]
 
-    def prepare(self, room: Room, images: Array, side: int) -> None:
-        """Pack the first part into image buffer ``side`` of ``room``."""
-        self.room, step = room, room.capacity
+    def prepare(self, workspace: Workspace, images: Array, side: int) -> None:
+        """Pack the first part into image buffer ``side`` of ``workspace``."""
+        self.workspace, step = workspace, workspace.capacity
         self._rest = [images[start:start + step] for start in range(0, len(images), step)][::-1]
         with self.timed():
             self._pack_next(side)
@@ -189,7 +189,7 @@ class Batch:
                 self._pack_next(self.free_side)
             self._take_run()
             self._place += 1
-            if self._place < len(self.room.programs):
+            if self._place < len(self.workspace.programs):
                 self._start_run()
                 return
             self._take_results()
@@ -197,15 +197,15 @@ class Batch:
                 self._start_part()
             else:
                 self.done = True
-                self._network.release(self.room)
+                self._network.release(self.workspace)
 
     def _pack_next(self, side: int) -> None:
-        images, room = self._rest.pop(), self.room
-        words = room.programs[0].program.in_words
-        while len(room.images) <= side:
-            room.images.append(self._network.buffers.allocate(room.capacity * words))
-        buffer = room.images[side]
-        room.pack(images, buffer.rows(len(images), words))
+        images, workspace = self._rest.pop(), self.workspace
+        words = workspace.programs[0].program.in_words
+        while len(workspace.images) <= side:
+            workspace.images.append(self._network.buffers.allocate(workspace.capacity * words))
+        buffer = workspace.images[side]
+        workspace.pack(images, buffer.rows(len(images), words))
         buffer.flush(len(images) * words)
         self._ready = side, len(images)
 
@@ -214,10 +214,10 @@ class Batch:
         self._start_run()
 
     def _start_run(self) -> None:
-        side, count = self._running
-        source = self.room.results[self._place - 1] if self._place else self.room.images[side]
+        (side, count), workspace = self._running, self.workspace
+        source = workspace.results[self._place - 1] if self._place else workspace.images[side]
         began = time.perf_counter()
-        self._run = self._network.start_run(self.room.programs[self._place], source, self.room.results[self._place],
+        self._run = self._network.start_run(workspace.programs[self._place], source, workspace.results[self._place],
                                             count)
         self.compute += time.perf_counter() - began
 
@@ -232,7 +232,7 @@ class Batch:
         self.cycles += (outcome.cycles if isinstance(outcome, Counters) else outcome,)
 
     def _take_results(self) -> None:
-        count, words = self._running[1], self.room.programs[-1].program.out_words
-        target = self.room.results[-1]
+        count, words = self._running[1], self.workspace.programs[-1].program.out_words
+        target = self.workspace.results[-1]
         target.invalidate(count * words)
-        self._results.append(self.room.unpack(target.rows(count, words)))
+        self._results.append(self.workspace.unpack(target.rows(count, words)))

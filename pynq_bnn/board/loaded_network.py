@@ -19,7 +19,7 @@ from ..program.predict import batch_cost
 from ..program.registers import Counters
 from ..program.schedule import DDR_LIMIT, Program, Schedule, schedule
 from .accelerator import Accelerator
-from .batch import Batch, Loaded, Room
+from .batch import Batch, LoadedProgram, Workspace
 from .buffers import Buffer, Buffers
 from .run import Run
 from .turn import Turn
@@ -66,7 +66,7 @@ def _copy_in(images: Array, words: Array) -> None:
     words[...] = images
 
 
-class ResidentNetwork:
+class LoadedNetwork:
     """Runs a network on an accelerator.
 
     Batch sizes are rounded up to powers of two. The schedule, programs and buffers for a size are made when it is first
@@ -83,8 +83,8 @@ class ResidentNetwork:
         self.buffers = Buffers(accelerator.device, options.cacheable)
         self.last_cycles: tuple[int, ...] = ()
         self.last_counters: tuple[Counters, ...] = ()
-        self._rooms: dict[int, Room] = {}
-        self._programs: list[Loaded] = []
+        self._workspaces: dict[int, Workspace] = {}
+        self._programs: list[LoadedProgram] = []
         self._largest: int | None = None
         self._last: Callable[[], Batch | None] = _no_batch  # weak reference to the last one started
         self._turn = Turn("another call to this network is active in this thread, which a signal handler or a "
@@ -125,7 +125,7 @@ class ResidentNetwork:
 
     def free(self) -> None:
         """Free all memory; the next batch allocates what it needs again."""
-        self._rooms.clear()
+        self._workspaces.clear()
         self._programs.clear()
         self.accelerator.settle(self)
         if not self.accelerator.may_write(self):
@@ -146,22 +146,23 @@ class ResidentNetwork:
             into parts; the call then returns when the last part is being computed.
         """
         with self.turn():
-            batch = self._start(pixels, partial(self._room, len(pixels)), self._room_at_hand(len(pixels)))
+            batch = self._start(pixels, partial(self._workspace, len(pixels)), self._workspace_at_hand(len(pixels)))
             batch.pack_all()
             return batch
 
-    def _start(self, images: Array, make: Callable[[], Room], room: Room | None = None) -> Batch:
-        """Start a batch in ``room``, or else in one that ``make`` allocates once no other batch is active."""
+    def _start(self, images: Array, make: Callable[[], Workspace], workspace: Workspace | None = None) -> Batch:
+        """Start a batch in ``workspace``, or else in one that ``make`` allocates once no other batch is active."""
         self._require_open()
         batch, before = Batch(self), self._under_way()
         try:
-            if room is not None:  # pack while the accelerator computes
-                batch.prepare(room, images, before.free_side if before is not None and before.room is room else 0)
+            if workspace is not None:  # pack while the accelerator computes
+                shared = before is not None and before.workspace is workspace
+                batch.prepare(workspace, images, before.free_side if before is not None and shared else 0)
             self._settle(before)
-            if room is None or (before is not None and before.failed):  # a failed batch has freed all memory
+            if workspace is None or (before is not None and before.failed):  # a failed batch has freed all memory
                 with batch.timed():
-                    room = make()
-                batch.prepare(room, images, 0)
+                    workspace = make()
+                batch.prepare(workspace, images, 0)
         except BaseException:
             if self._under_way() is None:
                 self.free()
@@ -209,16 +210,16 @@ class ResidentNetwork:
         Batch
             Its results are (N, words) uint64.
         """
-        def room() -> Room:
+        def workspace() -> Workspace:
             size = self.options.memory_limit // (8 * (2 * program.in_words + program.out_words))
-            made = Room(max(1, min(size, len(images))), [self._load(program)], _copy_in, np.copy, kept=False)
+            made = Workspace(max(1, min(size, len(images))), [self._load(program)], _copy_in, np.copy, kept=False)
             self._allocate(made)
             return made
 
         with self.turn():
-            return self._start(images, room)
+            return self._start(images, workspace)
 
-    def start_run(self, loaded: Loaded, source: Buffer, target: Buffer, count: int) -> Run:
+    def start_run(self, loaded: LoadedProgram, source: Buffer, target: Buffer, count: int) -> Run:
         """Start a run of a batch."""
         program, words = loaded.program, loaded.words
         return self.accelerator.start(
@@ -229,33 +230,33 @@ class ResidentNetwork:
         """Store what the last batch that was waited for took."""
         self.last_cycles, self.last_counters = cycles, counters
 
-    def release(self, room: Room) -> None:
-        """Free ``room`` if it was made for one batch only."""
-        if not room.kept:
-            self.buffers.free([*room.buffers, *(loaded.words for loaded in room.programs)])
+    def release(self, workspace: Workspace) -> None:
+        """Free ``workspace`` if it was made for one batch only."""
+        if not workspace.kept:
+            self.buffers.free([*workspace.buffers, *(loaded.words for loaded in workspace.programs)])
 
-    def _room_at_hand(self, count: int) -> Room | None:
-        """A room for ``count`` images, if that needs no allocation.
+    def _workspace_at_hand(self, count: int) -> Workspace | None:
+        """A workspace for ``count`` images, if that needs no allocation.
 
-        The room of the current batch also serves smaller batches; the last of a series is often smaller.
+        The workspace of the current batch also serves smaller batches; the last of a series is often smaller.
         """
         before = self._under_way()
-        if before is not None and before.room.kept and count <= before.room.capacity:
-            return before.room
-        return self._rooms.get(self._size(count))
+        if before is not None and before.workspace.kept and count <= before.workspace.capacity:
+            return before.workspace
+        return self._workspaces.get(self._size(count))
 
     def _size(self, count: int) -> int:
         size = 1 << (count - 1).bit_length()
         return size if self._largest is None else min(size, self._largest)
 
-    def _room(self, count: int) -> Room:
-        """The room for ``count`` images, allocated if needed; smaller than ``count`` where memory is limited."""
+    def _workspace(self, count: int) -> Workspace:
+        """The workspace for ``count`` images, allocated if needed; smaller than ``count`` where memory is limited."""
         size = self._size(count)
-        if size not in self._rooms:
-            self._rooms[size] = self._make_room(size)
-        return self._rooms[size]
+        if size not in self._workspaces:
+            self._workspaces[size] = self._make_workspace(size)
+        return self._workspaces[size]
 
-    def _make_room(self, size: int) -> Room:
+    def _make_workspace(self, size: int) -> Workspace:
         plan = schedule(self.network, self.accelerator.config, size, cuts=self.options.cuts, slots=self.options.slots)
         # Image memory counts twice: one part is packed while another is computed.
         image_bytes = plan.image_bytes + 8 * plan.programs[0].in_words
@@ -267,44 +268,44 @@ class ResidentNetwork:
             group = max(program.layout.slots for program in plan.programs) * plan.config.lanes
             capacity -= capacity % group if capacity > group else 0
             self._largest = size
-        self._free_rooms_beside(capacity * image_bytes)
+        self._free_workspaces_except(capacity * image_bytes)
         try:
-            return self._fill_room(plan, capacity)
+            return self._fill_workspace(plan, capacity)
         except BackendError:
-            if not self._rooms:
+            if not self._workspaces:
                 raise
-        self._free_rooms()
-        return self._fill_room(plan, capacity)
+        self._free_workspaces()
+        return self._fill_workspace(plan, capacity)
 
-    def _fill_room(self, plan: Schedule, capacity: int) -> Room:
-        room = Room(capacity, [self._resident(program) for program in plan.programs],
+    def _fill_workspace(self, plan: Schedule, capacity: int) -> Workspace:
+        workspace = Workspace(capacity, [self._resident(program) for program in plan.programs],
                     partial(pack_images, self.network), partial(unpack_scores, classes=plan.programs[-1].classes))
-        self._allocate(room)
-        return room
+        self._allocate(workspace)
+        return workspace
 
-    def _allocate(self, room: Room) -> None:
-        programs = [loaded.program for loaded in room.programs]
+    def _allocate(self, workspace: Workspace) -> None:
+        programs = [loaded.program for loaded in workspace.programs]
         try:
-            room.images.append(self.buffers.allocate(room.capacity * programs[0].in_words))
+            workspace.images.append(self.buffers.allocate(workspace.capacity * programs[0].in_words))
             for program in programs:
-                room.results.append(self.buffers.allocate(room.capacity * program.out_words))
+                workspace.results.append(self.buffers.allocate(workspace.capacity * program.out_words))
         except BaseException:
-            self.buffers.free(room.buffers)
+            self.buffers.free(workspace.buffers)
             raise
 
-    def _free_rooms_beside(self, size: int) -> None:
-        """Free all rooms if they and another ``size`` bytes exceed the limit."""
-        held = sum(buffer.words.nbytes for room in self._rooms.values() for buffer in room.buffers)
+    def _free_workspaces_except(self, size: int) -> None:
+        """Free all workspaces if they and another ``size`` bytes exceed the limit."""
+        held = sum(buffer.words.nbytes for workspace in self._workspaces.values() for buffer in workspace.buffers)
         if size + held > self.options.memory_limit:
-            self._free_rooms()
+            self._free_workspaces()
 
-    def _free_rooms(self) -> None:
+    def _free_workspaces(self) -> None:
         self.accelerator.settle(self)
-        for room in self._rooms.values():
-            self.buffers.free(room.buffers)
-        self._rooms.clear()
+        for workspace in self._workspaces.values():
+            self.buffers.free(workspace.buffers)
+        self._workspaces.clear()
 
-    def _resident(self, program: Program) -> Loaded:
+    def _resident(self, program: Program) -> LoadedProgram:
         """``program`` in memory; batch sizes with the same program share it."""
         for loaded in self._programs:
             if loaded.program == program:
@@ -312,14 +313,14 @@ class ResidentNetwork:
         self._programs.append(self._load(program))
         return self._programs[-1]
 
-    def _load(self, program: Program) -> Loaded:
+    def _load(self, program: Program) -> LoadedProgram:
         packed = pack_program(self.network, program, self.accelerator.config)
         buffer = self.buffers.allocate(len(packed))
         buffer.words[...] = packed
         buffer.flush(len(packed))
-        return Loaded(program, buffer)
+        return LoadedProgram(program, buffer)
 
-    def _cycles(self, loaded: Loaded, count: int) -> float:
+    def _cycles(self, loaded: LoadedProgram, count: int) -> float:
         """Predicted cycles of a run."""
         if count not in loaded.costs:
             if len(loaded.costs) >= _COSTS_KEPT:

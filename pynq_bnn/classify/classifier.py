@@ -93,9 +93,9 @@ class Classifier:
         ----------
         image : path, binary stream, PIL image, (H, W) or (H, W, C) uint8 array or torch tensor; a list of these; or
         (N, H, W, C) uint8
-            Channels are red, green, blue in this order. ``cv2.imread`` and ``cv2.VideoCapture`` return blue, green,
-            red, which cannot be detected: write ``classify(frame[:, :, ::-1])``. A fourth channel is alpha; channels
-            may come first, (C, H, W), if the shape is unambiguous.
+            Channels are red, green, blue in this order. ``cv2.imread`` and ``cv2.VideoCapture`` return
+            blue, green, red, which cannot be detected: write ``classify(frame[:, :, ::-1])``. A fourth channel is
+            alpha; channels may come first, (C, H, W), if the shape is unambiguous.
 
         Returns
         -------

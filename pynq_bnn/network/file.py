@@ -348,7 +348,7 @@ def _joins(kind: type[Any], number: int, header: dict[str, Any], arrays: dict[st
         values["shortcut"] = _typed(header, "shortcut", int, where)
     for name, value in list(values.items()):
         if name not in kind.__dataclass_fields__:
-            if value:
+            if value != ():
                 raise NetworkFileError(f"{where}: a layer of type {kind.kind!r} has no {name}")
             del values[name]
     return values

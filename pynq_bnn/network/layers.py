@@ -40,12 +40,10 @@ from .geometry import (
 )
 from .graph import ACC_LIMIT, Node
 
-_SOURCE_DOC = "index of the layer whose map it reads, −1 for the picture; default: the previous layer"
-
 
 def source() -> Any:
-    """The field of every layer for the index of the map it reads; None means the map of the previous layer."""
-    return field(default=None, kw_only=True, metadata={"doc": _SOURCE_DOC})
+    """The field of every layer for the layer whose map it reads; −1 is the picture, None the previous layer."""
+    return field(default=None, kw_only=True)
 
 
 def terms() -> Any:
@@ -62,7 +60,6 @@ class _Weights:
     """Base of all kinds: weight bits, one row per output."""
 
     kind: ClassVar[str]
-    title: ClassVar[str]
     weights: Array
 
     @property
@@ -175,7 +172,6 @@ class FpConv(_Thresholds, _ConvWeights):
     terms = ()
     shortcut = None
     kind = "fp_conv"
-    title = "FP-Conv"
 
     def check_input(self, source: Map, is_picture: bool) -> None:
         """Raise NetworkError unless it reads the picture, as 8-bit codes, and the number of channels fits."""
@@ -205,7 +201,6 @@ class BinConv(_Thresholds, _ConvWeights):
     shortcut: int | None = shortcut()
     term_kind = ConvTerm
     kind = "bin_conv"
-    title = "Bin-Conv"
 
     def check_input(self, source: Map, is_picture: bool) -> None:
         """Raise NetworkError unless it reads bits and the number of channels fits."""
@@ -230,7 +225,6 @@ class BinFc(_Thresholds, _FcWeights):
     shortcut: int | None = shortcut()
     term_kind = FcTerm
     kind = "bin_fc"
-    title = "Bin-FC"
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +240,6 @@ class Scores(_FcWeights):
     shortcut = None
     term_kind = FcTerm
     kind = "scores"
-    title = "Scores"
 
     def __post_init__(self) -> None:
         super().__post_init__()

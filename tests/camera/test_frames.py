@@ -14,8 +14,9 @@ from PIL import Image
 from tools import needs_opencv
 from videos import FakeCapture, colours, plain_frames, write_video
 
+from pynq_bnn.camera import devices
+from pynq_bnn.camera import frames as camera
 from pynq_bnn.camera.frames import open_frames
-from pynq_bnn.classify import camera, devices
 from pynq_bnn.errors import CameraError, ImageError
 
 

@@ -1,16 +1,12 @@
 """The accuracy that the README states, on the publishers' test pictures, by the integer network."""
 
 import json
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from places import data_dir
 
-from pynq_bnn import Classifier, zoo
-from pynq_bnn.classify.evaluate import evaluate
+from pynq_bnn import zoo
 from pynq_bnn.cli import main
-from pynq_bnn.data.datasets import load_dataset
 
 FLOORS = {"binarynet-cifar10": 0.91, "binealnet-cifar10": 0.915, "cnv-cifar10": 0.838, "lfc-mnist": 0.99,
           "mlp-mnist": 0.992, "vgg16-cifar10": 0.877}
