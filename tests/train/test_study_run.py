@@ -297,7 +297,8 @@ def test_the_shipped_study_runs_through_on_a_few_pictures(tmp_path, capsys):
     assert main(command) == 0
     with open(tmp_path / "out" / "table.csv", encoding="utf-8") as file:
         rows = {row["row"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["teacher", "binarynet-cifar10", "vgg16-cifar10", "cnv-cifar10", "lfc-mnist", "mlp-mnist"]
+    assert list(rows) == ["teacher", "binarynet-cifar10", "binealnet-cifar10", "vgg16-cifar10", "cnv-cifar10",
+                          "lfc-mnist", "mlp-mnist"]
     assert {row["state"] for row in rows.values()} == {"trained"}
     assert all(row["test"] for row in rows.values())
     capsys.readouterr()
