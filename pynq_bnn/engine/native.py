@@ -79,7 +79,7 @@ class Library:
         return int(self.handle.bnn_pixel_taps(number))
 
     def work_words(self, layers: ctypes.Array[LayerStruct]) -> int:
-        """uint64 words that one call needs besides the maps."""
+        """uint64 words that one call needs in addition to the maps."""
         return int(self.handle.bnn_work_words(layers, len(layers)))
 
     def run(self, number: int, layers: ctypes.Array[LayerStruct], first: int, count: int, pixels: Array,

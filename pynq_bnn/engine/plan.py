@@ -42,7 +42,7 @@ class Plan:
     offset : int
         1 where a step that packs pixels comes before the first layer.
     work_words : int
-        Words that a call needs besides the maps.
+        Words that a call needs in addition to the maps.
     words_compared : int
         Of one image with weights; bytes of pixels count as words.
     """
@@ -84,7 +84,7 @@ class Plan:
         return scores
 
     def states(self, pixels: Array) -> Iterator[Array]:
-        """Behind each layer its map, (N, H, W, ceil(C/8)) uint8, or the (N, K) int32 scores."""
+        """The map after each layer, (N, H, W, ceil(C/8)) uint8, or the (N, K) int32 scores."""
         pixels = np.ascontiguousarray(pixels)
         arena, room = self._memory(len(pixels))
         scores = np.empty((len(pixels), self.shapes[-1][2]), np.int32)
