@@ -177,6 +177,7 @@ class Accelerator:
     def _check_build(self) -> None:
         handoff = overlay_handoff(self.overlay)
         self.config = read_config(self.registers)
+        self._array = array_word(self.config)
         if (handoff.config, handoff.version) != (self.config, VERSION):
             raise BackendError(f"the .hwh is of another build: it says version {handoff.version}, {handoff.config}; "
                                f"the accelerator {VERSION}, {self.config}; take the .bit and the .hwh of one build")
@@ -192,8 +193,8 @@ class Accelerator:
 
     def _check_unchanged(self) -> None:
         """Another program may have changed the clock, or loaded another overlay without pynq; costs two reads."""
-        setting, array, config = self._fabric.setting(), self.registers.read(OFFSETS["ARRAY"]), self.config
-        if array != array_word(config):
+        setting, array = self._fabric.setting(), self.registers.read(OFFSETS["ARRAY"])
+        if array != self._array:
             self._gone = True
             raise BackendError(_REPLACED)
         if setting != self._setting:

@@ -68,7 +68,8 @@ def read_config(registers: Registers) -> Config:
 
 def array_word(config: Config) -> int:
     """The value of the register ARRAY for this configuration."""
-    return sum(bits.at(config.parameters[bits.name]) for bits in _REGISTERS["ARRAY"].bits)
+    parameters = config.parameters
+    return sum(bits.at(parameters[bits.name]) for bits in _REGISTERS["ARRAY"].bits)
 
 
 def stage_of(status: int) -> int:

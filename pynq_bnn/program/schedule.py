@@ -88,7 +88,7 @@ def schedule(network: Network, config: Config | None = None, images: int = 512, 
         last = len(network.layers) - 1
         if any(not 0 <= cut < last for cut in cuts):
             raise BackendError(f"cuts {cuts}; a network of {last + 1} layers can be cut after layers 0 to {last - 1}")
-        if any(not planner.cuttable(cut) for cut in cuts):
+        if not planner.cuttable.issuperset(cuts):
             raise BackendError(f"cuts {cuts}; a network can be cut only where one map alone is still to be read")
         edges = [-1, *sorted(set(cuts)), last]
         programs = [program for a, b in zip(edges, edges[1:]) if (program := planner.program(a + 1, b))]
@@ -103,6 +103,9 @@ class _Planner:
     def __init__(self, network: Network, config: Config, stages: tuple[Stage, ...], images: int,
                  slots: int | None) -> None:
         self.network, self.config, self.stages, self.images, self.slots = network, config, stages, images, slots
+        # The layers after which only their own output map is still needed.
+        reads = [min(node.reads) for node in network.nodes]
+        self.cuttable = {layer for layer in range(len(reads)) if min(reads[layer + 1:], default=layer) >= layer}
         # lru_cache as a decorator of the method would keep every planner alive.
         self.program = lru_cache(maxsize=None)(self._program)
 
@@ -112,8 +115,8 @@ class _Planner:
         best: list[tuple[float, tuple[Program, ...]] | None] = [(0.0, ())] + [None] * layers
         for end in range(1, layers + 1):
             for start in range(end):
-                before = best[start] if self.cuttable(start - 1) else None
-                program = self.program(start, end - 1) if before and self.cuttable(end - 1) else None
+                before = best[start]
+                program = self.program(start, end - 1) if before and end - 1 in self.cuttable else None
                 if before is None or program is None:
                     continue
                 cycles = before[0] + self._cycles(program)
@@ -125,10 +128,6 @@ class _Planner:
             raise BackendError(f"{self.network.name} does not fit the accelerator: some layer's maps leave no room "
                                f"for its neighbours'; up to {self.config.buffer_depth:,} words fit a lane")
         return found[1]
-
-    def cuttable(self, layer: int) -> bool:
-        """Whether, after ``layer``, only its own output map is still needed."""
-        return all(min(node.reads) >= layer for node in self.network.nodes[layer + 1:])
 
     def _cycles(self, program: Program) -> float:
         words = program.in_words, program.out_words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Union
+from typing import Any, Union
 
 from ..errors import BackendError
 from ..network import BinConv, BinFc, FpConv, LayerNode, Network, Scores
@@ -85,7 +85,14 @@ def map_words(shape: tuple[int, int, int]) -> int:
 
 def input_words(network: Network) -> int:
     """64-bit words of an image in memory, as the first layer reads it."""
-    return _lower(network.nodes[0], Config())[0].in_words
+    return _in_words(network.nodes[0])
+
+
+def _in_words(node: Node[Any]) -> int:
+    """64-bit words of the map that a layer reads. A fully connected layer takes the picture without gaps."""
+    if node.layer.dense and node.source == PICTURE:
+        return node.input.bits * ceil_div(node.fan_in, WORD_BITS)
+    return map_words(node.input.shape) if node.input.bits == 1 else ceil_div(node.input.values, 8)
 
 
 def network_stages(network: Network, config: Config) -> tuple[Stage, ...]:
@@ -161,7 +168,7 @@ def _fp_conv(node: Node[FpConv], config: Config) -> list[Stage]:
     rows, columns = _window_taps(node)
     parts, taps = WORD_BITS // config.simd, sum(rows) * sum(columns)
     fields = {**_conv_fields(node, node.input.shape[2]), "pad_byte": 128 if node.input.signed else 0}
-    return [Stage(node.index, Kind.FP_CONV, ceil_div(node.input.values, 8), map_words(node.output.shape),
+    return [Stage(node.index, Kind.FP_CONV, _in_words(node), map_words(node.output.shape),
                   ceil_div(node.layer.outputs, config.pe), 2, len(rows) * len(columns) * 8 * parts,
                   taps * node.input.shape[2] * node.layer.outputs * 8, _gather_wait(node, rows, columns, parts),
                   fields)]
@@ -174,7 +181,7 @@ def _bin_conv(node: Node[BinConv], config: Config) -> list[Stage]:
     words, parts = pixel_words(channels), WORD_BITS // config.simd
     every_tap = layer.pad_value == "one"
     taps = len(rows) * len(columns) * layer.kernel**2 if every_tap else sum(rows) * sum(columns)
-    return [Stage(node.index, Kind.BIN_CONV, map_words(node.input.shape), map_words(node.output.shape),
+    return [Stage(node.index, Kind.BIN_CONV, _in_words(node), map_words(node.output.shape),
                   ceil_div(layer.outputs, config.pe), 1 + layer.kernel**2 * words, taps * words * parts,
                   taps * channels * layer.outputs, 0, _conv_fields(node, words), weight_runs=layer.kernel**2)]
 
@@ -240,14 +247,14 @@ def _scores(node: Node[Scores], config: Config) -> list[Stage]:
 
 def _dense_stage(node: _DenseNode, config: Config) -> Stage:
     """A fully connected stage without the parts that depend on its output; the picture's values fill whole words."""
-    picture, planes = node.source == PICTURE, node.input.bits == 8
-    words = ceil_div(node.fan_in, WORD_BITS) if picture else map_words(node.input.shape)
+    picture, bits = node.source == PICTURE, node.input.bits
+    in_words, planes = _in_words(node), bits == 8
+    words = in_words // bits
     height, width, _ = node.input.shape
     fields = {"kernel": 1, "stride": 1, "in_height": 1, "in_width": 1, "out_height": 1, "out_width": 1,
               "pixel_words": words, "last_channels": WORD_BITS, "planes": planes,
               "tap_values": 0 if planes else node.fan_in}
-    bits = node.input.bits
-    return Stage(node.index, Kind.BIN_FC, bits * words, 0, ceil_div(node.layer.outputs, config.pe), 1 + words,
+    return Stage(node.index, Kind.BIN_FC, in_words, 0, ceil_div(node.layer.outputs, config.pe), 1 + words,
                  words * WORD_BITS // config.simd * bits, node.weight_bits * bits, 0, fields,
                  weight_runs=1 if picture else height * width)
 
