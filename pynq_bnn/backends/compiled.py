@@ -104,7 +104,7 @@ def _lower_node(node: LayerNode, encoding: Encoding) -> BitLayer | PixelLayer:
     layer = node.layer
     thresholds, invert = (None, None) if isinstance(layer, Scores) else (layer.thresholds, layer.invert)
     if node.input.bits == 8:
-        weights, stride, padding, _ = _WINDOWS[layer](node.main)
+        weights, stride, padding, _ = _WINDOWS[layer](node.parts[0])
         return PixelLayer(weights, encoding.codes, thresholds, invert, stride, padding, layer.pool)
-    sources = [Source(part.source, *_WINDOWS[part.layer](part)) for part in (node.main, *node.terms)]
+    sources = [Source(part.source, *_WINDOWS[part.layer](part)) for part in node.parts]
     return BitLayer(sources, thresholds, invert, layer.pool, node.shortcut)

@@ -70,7 +70,7 @@ class _Layer:
     """
 
     def __init__(self, node: LayerNode, codes: Array) -> None:
-        parts = (node.main, *node.terms)
+        parts = node.parts
         self.sums = [partial(_SUMS[part.layer], part, _matrix(part)) for part in parts]
         self.spreads = [partial(_spread_codes, codes) if part.source == PICTURE else
                         partial(_spread_bits, part.input.shape[2]) for part in parts]

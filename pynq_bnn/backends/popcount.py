@@ -42,7 +42,7 @@ class PopcountBackend(Backend):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self._rows = [[_words(part.layer.weights.reshape(part.layer.outputs, -1)) for part in (node.main, *node.terms)]
+        self._rows = [[_words(part.layer.weights.reshape(part.layer.outputs, -1)) for part in node.parts]
                       for node in network.nodes]
 
     def scores(self, pixels: Array) -> Array:
@@ -62,7 +62,7 @@ class PopcountBackend(Backend):
     def _step(self, node: LayerNode, maps: list[Array]) -> Array:
         """From the maps that the node reads, each (N, H, W, C) values, to (N, H', W', out) bits, or to scores."""
         acc = np.zeros((len(maps[0]), *node.sums), np.int32)
-        for part, rows, state in zip((node.main, *node.terms), self._rows[node.index], maps):
+        for part, rows, state in zip(node.parts, self._rows[node.index], maps):
             sums = _xnor_sums
             if part.input.bits == 8:
                 sums = partial(_plane_sums, signed=self.network.input.encoding.signed)

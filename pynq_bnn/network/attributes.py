@@ -76,6 +76,11 @@ def attributes(record: Any) -> Iterator[Attribute]:
             yield Attribute(field.name, fits, doc, kind)
 
 
+def attribute_values(record: Any) -> dict[str, Any]:
+    """The attributes of ``record`` by name, plain JSON values."""
+    return {each.name: getattr(record, each.name) for each in attributes(record)}
+
+
 def check_attributes(record: Any) -> None:
     """Raise NetworkError for the first attribute of ``record`` that does not fit."""
     for each in attributes(record):

@@ -28,7 +28,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import NetworkError, NetworkFileError
 from ..files import write_atomically
-from .attributes import attributes
+from .attributes import attribute_values, attributes
 from .layers import LAYER_KINDS, BinFc, FcTerm, Layer, LayerNode, Scores, Term
 from .network import Golden, Network
 from .spec import ENCODINGS, InputSpec, OutputSpec
@@ -63,7 +63,7 @@ def write_network(network: Network) -> bytes:
         The network is larger than a file may be.
     """
     arrays: list[_Array] = []
-    version = 1 if all(node.reads == (node.index - 1,) for node in network.nodes) else 2
+    version = 1 if network.is_chain else 2
     header = {
         "name": network.name,
         "input": _input_header(network.input, arrays),
@@ -96,8 +96,7 @@ def _layer_header(node: LayerNode, version: int, arrays: list[_Array]) -> dict[s
     if not isinstance(layer, Scores):
         arrays.append((f"layers.{number}.thresholds", "i4", layer.thresholds))
         arrays.append((f"layers.{number}.invert", "b1", layer.invert[None].astype(np.uint8)))
-    header: dict[str, Any] = {"type": _type_in_file(type(layer), version)}
-    header.update({each.name: getattr(layer, each.name) for each in attributes(layer)})
+    header: dict[str, Any] = {"type": _type_in_file(type(layer), version), **attribute_values(layer)}
     if version > 1:
         header["input"] = node.source
         header["terms"] = [_term_header(number, k, term, arrays) for k, term in enumerate(layer.terms)]
@@ -107,7 +106,7 @@ def _layer_header(node: LayerNode, version: int, arrays: list[_Array]) -> dict[s
 
 def _term_header(number: int, place: int, term: Any, arrays: list[_Array]) -> dict[str, Any]:
     arrays.append((f"layers.{number}.terms.{place}", "b1", term.weights))
-    return {"input": term.source, **{each.name: getattr(term, each.name) for each in attributes(term)}}
+    return {"input": term.source, **attribute_values(term)}
 
 
 def _type_in_file(kind: type[Layer], version: int) -> str:
@@ -140,11 +139,7 @@ def save_network(network: Network, path: str | Path) -> None:
         The disk is full or ``path`` cannot be written.
     """
     content = write_network(network)
-    write_atomically(path, lambda partial: _write(partial, content))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    write_atomically(path, lambda partial: partial.write_bytes(content))
 
 
 # --- reading -----------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ follow the shape rules of :mod:`.geometry`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -87,50 +88,57 @@ class Node(Generic[Op]):
     index : int
         Its index, which is also that of its output map.
     layer : row or folded layer
-    source : int
-        The node whose map it reads, or −1 for the picture.
-    input, output : Map
-    sums : (int, int, int)
-        (height, width, channels) of its sums, before pooling.
-    fan_in : int
-        Inputs per sum, without those of terms.
-    terms : tuple of Part
-        Convolutions of other maps, added to the sums.
+    parts : tuple of Part
+        The layer's own convolution or product, then its terms.
+    output : Map
     shortcut : int or None
         The node whose bit selects one of two thresholds.
     bound : int
         The largest |sum|, terms included.
-    last_use : int
-        The last node that reads its map; its own index if none does.
     """
 
     index: int
     layer: Op
-    source: int
-    input: Map
+    parts: tuple[Part, ...]
     output: Map
-    sums: Shape
-    fan_in: int
-    terms: tuple[Part, ...]
     shortcut: int | None
     bound: int
-    last_use: int
 
     @property
-    def main(self) -> Part:
-        """The layer's own convolution, without terms."""
-        return Part(self.layer, self.source, self.input, self.sums, self.fan_in)
+    def source(self) -> int:
+        """The node whose map the layer itself reads, or −1 for the picture."""
+        return self.parts[0].source
+
+    @property
+    def input(self) -> Map:
+        """The map of ``source``."""
+        return self.parts[0].input
+
+    @property
+    def sums(self) -> Shape:
+        """(height, width, channels) of its sums, before pooling."""
+        return self.parts[0].sums
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs per sum, without those of terms."""
+        return self.parts[0].fan_in
+
+    @property
+    def terms(self) -> tuple[Part, ...]:
+        """Convolutions of other maps, added to the sums."""
+        return self.parts[1:]
 
     @property
     def reads(self) -> tuple[int, ...]:
         """The maps that it reads: its own input, those of its terms, that of the shortcut."""
-        sources = self.source, *(term.source for term in self.terms)
+        sources = tuple([part.source for part in self.parts])
         return sources if self.shortcut is None else (*sources, self.shortcut)
 
     @property
     def weight_bits(self) -> int:
         """Number of weight bits, including those of terms."""
-        return self.layer.outputs * (self.fan_in + sum(term.fan_in for term in self.terms))
+        return self.layer.outputs * sum(part.fan_in for part in self.parts)
 
     @property
     def macs(self) -> int:
@@ -153,41 +161,34 @@ def build_graph(picture: Map, layers: Sequence[Op]) -> tuple[Node[Op], ...]:
         A layer cannot read its map, or its sums or map become too large; the message names the layer.
     """
     nodes: list[Node[Op]] = []
-    uses = _last_uses(layers)
     for index, layer in enumerate(layers):
-        try:
-            nodes.append(_node(index, layer, picture, nodes, uses))
-        except NetworkError as error:
-            raise NetworkError(f"layer {index} ({layer.kind}): {error}") from None
+        with errors_in_layer(index, layer):
+            nodes.append(_node(index, layer, picture, nodes))
     return tuple(nodes)
 
 
-def _source(index: int, layer: Summand) -> int:
-    return index - 1 if layer.source is None else layer.source
+@contextlib.contextmanager
+def errors_in_layer(index: int, layer: Operation) -> Iterator[None]:
+    """Put the layer's index and kind before the message of a NetworkError."""
+    try:
+        yield
+    except NetworkError as error:
+        raise NetworkError(f"layer {index} ({layer.kind}): {error}") from None
 
 
-def _last_uses(layers: Sequence[Operation]) -> list[int]:
-    uses = list(range(len(layers)))
-    for index, layer in enumerate(layers):
-        for source in (_source(index, layer), *(term.source for term in layer.terms), layer.shortcut):
-            if type(source) is int and 0 <= source < index:
-                uses[source] = index
-    return uses
-
-
-def _node(index: int, layer: Op, picture: Map, nodes: Sequence[Node[Op]], uses: list[int]) -> Node[Op]:
-    main = _part(index, layer, _source(index, layer), picture, nodes)
-    terms = tuple(_term(index, term, number, main.sums, picture, nodes) for number, term in enumerate(layer.terms))
+def _node(index: int, layer: Op, picture: Map, nodes: Sequence[Node[Op]]) -> Node[Op]:
+    main = _part(index, layer, index - 1 if layer.source is None else layer.source, picture, nodes)
+    terms = [_term(index, term, number, main.sums, picture, nodes) for number, term in enumerate(layer.terms)]
+    parts = (main, *terms)
     output = Map(layer.output_shape(main.input.shape))
     need(output.values <= MAX_MAP, f"its map of {output.values} values is too large; up to {MAX_MAP} fit")
-    inputs = main.fan_in + sum(term.fan_in for term in terms)
-    bound = main.fan_in * main.input.largest + sum(term.fan_in for term in terms)
+    inputs = sum(part.fan_in for part in parts)
+    bound = sum(part.fan_in * part.input.largest for part in parts)
     need(bound < ACC_LIMIT, f"sums of {inputs} inputs, up to {bound}, exceed 2²⁴, where float32 stops being exact; "
                             "pool or stride more")
     if layer.shortcut is not None:
         _check_shortcut(index, layer.shortcut, output, nodes)
-    return Node(index, layer, main.source, main.input, output, main.sums, main.fan_in, terms, layer.shortcut, bound,
-                uses[index])
+    return Node(index, layer, parts, output, layer.shortcut, bound)
 
 
 def _part(index: int, layer: Summand, source: object, picture: Map, nodes: Sequence[Node[Op]]) -> Part:
@@ -213,6 +214,11 @@ def _check_shortcut(index: int, shortcut: object, output: Map, nodes: Sequence[N
         raise NetworkError(f"the shortcut is the map {shortcut!r:.20}; 0 to {index - 1} fit")
     found = nodes[shortcut].output.shape
     need(found == output.shape, f"the shortcut is a map of {found}, the layer's own has {output.shape}")
+
+
+def is_chain(nodes: Sequence[Node[Op]]) -> bool:
+    """Whether every node reads the map of the node before it and nothing else."""
+    return all(node.reads == (node.index - 1,) for node in nodes)
 
 
 def unused_after(nodes: Sequence[Node[Op]]) -> tuple[tuple[int, ...], ...]:

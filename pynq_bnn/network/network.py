@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import NetworkError
 from .checks import check_name
-from .graph import build_graph, unused_after
+from .graph import build_graph, errors_in_layer, is_chain, unused_after
 from .layers import Layer, LayerNode, Scores
 from .spec import InputSpec, OutputSpec
 
@@ -70,11 +70,10 @@ class Network:
             raise NetworkError("a network needs at least one layer")
         object.__setattr__(self, "nodes", build_graph(self.input.map, self.layers))
         object.__setattr__(self, "unused_after", unused_after(self.nodes))
+        read = {source for node in self.nodes for source in node.reads}
         for node in self.nodes:
-            try:
-                _check_place(node, len(self.layers) - 1)
-            except NetworkError as error:
-                raise NetworkError(f"layer {node.index} ({node.layer.kind}): {error}") from None
+            with errors_in_layer(node.index, node.layer):
+                _check_place(node, len(self.layers) - 1, node.index in read)
         count, classes = self.layers[-1].outputs, len(self.output.classes)
         if count != classes:
             raise NetworkError(f"the last layer has {count} outputs for {classes} classes")
@@ -90,6 +89,11 @@ class Network:
             raise NetworkError(f"golden scores of shape {scores.shape}, {scores.dtype}")
 
     @property
+    def is_chain(self) -> bool:
+        """Whether every layer reads the map of the layer before and nothing else."""
+        return is_chain(self.nodes)
+
+    @property
     def weight_bits(self) -> int:
         """Weight bits of all layers."""
         return sum(node.weight_bits for node in self.nodes)
@@ -100,14 +104,14 @@ class Network:
         return sum(node.macs for node in self.nodes)
 
 
-def _check_place(node: LayerNode, last: int) -> None:
-    """Raise NetworkError unless only the last layer has scores, and thresholds are in the range of its sums."""
+def _check_place(node: LayerNode, last: int, is_read: bool) -> None:
+    """Raise NetworkError unless only the last layer has scores, others are read and have thresholds in range."""
     layer, bound = node.layer, node.bound
     if isinstance(layer, Scores) != (node.index == last):
         raise NetworkError("the last layer, and no other, is a score layer (a bin_fc without thresholds in the file)")
     if isinstance(layer, Scores):
         return
-    if node.last_use == node.index:
+    if not is_read:
         raise NetworkError("no layer reads its map")
     outside = layer.thresholds[(layer.thresholds < -bound) | (layer.thresholds > bound + 1)]
     if len(outside):

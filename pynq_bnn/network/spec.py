@@ -37,6 +37,15 @@ class _Codes:
         encoded: Array = self.codes[pixels]
         return encoded
 
+    @property
+    def largest(self) -> int:
+        """The largest |q| that the number format allows (which determines the bounds of sums)."""
+        raise NotImplementedError
+
+    def map(self, shape: Shape) -> Map:
+        """The map that a first layer reads of an encoded picture of this shape."""
+        return Map(shape, self.bits, self.largest)
+
 
 @dataclass(frozen=True, eq=False)
 class ByteCodes(_Codes):
@@ -60,7 +69,6 @@ class ByteCodes(_Codes):
 
     @property
     def largest(self) -> int:
-        """The largest |q| that the number format allows (which determines the bounds of sums)."""
         return 128 if self.signed else 255
 
 
@@ -74,11 +82,14 @@ class BitCodes(_Codes):
     codes: Array
     bits = 1
     signed = True
-    largest = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         need(bool(np.all(np.abs(self.codes) == 1)), "1-bit input codes other than ±1")
+
+    @property
+    def largest(self) -> int:
+        return 1
 
 
 Encoding = Union[ByteCodes, BitCodes]
@@ -139,7 +150,7 @@ class InputSpec:
     @property
     def map(self) -> Map:
         """The map that the first layer reads."""
-        return Map(self.shape, self.encoding.bits, self.encoding.largest)
+        return self.encoding.map(self.shape)
 
 
 @dataclass(frozen=True, eq=False)

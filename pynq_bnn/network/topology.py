@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import NetworkError
-from .attributes import OneOf, Range
+from .attributes import OneOf, Range, attribute_values
 from .checks import check_name, need
 from .geometry import MAX_MAP, MAX_SIDE, MAX_WEIGHT_BYTES, Map
-from .graph import build_graph
+from .graph import build_graph, errors_in_layer, is_chain
 from .layers import ROW_KINDS, Conv, Fc, Row, RowNode, TermRow
 from .spec import MAX_CLASSES, Encoding, one_bit_codes, signed_codes
 
@@ -55,7 +55,7 @@ class Topology:
     @property
     def picture(self) -> Map:
         """The map that the first row reads."""
-        return Map(self.input_shape, self.encoding.bits, self.encoding.largest)
+        return self.encoding.map(self.input_shape)
 
     @property
     def encoding(self) -> Encoding:
@@ -65,7 +65,7 @@ class Topology:
     @property
     def is_chain(self) -> bool:
         """Whether every row reads the map of the row before and nothing else."""
-        return all(node.reads == (node.index - 1,) for node in self.nodes())
+        return is_chain(self.nodes())
 
     def nodes(self, classes: int | None = None) -> tuple[RowNode, ...]:
         """The graph's nodes, with shapes and costs, including the last layer (``classes`` units)."""
@@ -81,16 +81,11 @@ class Topology:
 
 def row_to_dict(row: Row) -> dict[str, Any]:
     """A row as plain JSON values; the map that it reads is its "input", and joins are left out where it has none."""
-    values = {"type": row.kind, **asdict(row)}
+    values = {"type": row.kind, **attribute_values(row)}
     if isinstance(row, Conv):
-        terms = [{"input": term.source, "kernel": term.kernel, "stride": term.stride, "padding": term.padding}
-                 for term in row.terms]
-        joins = {"input": values.pop("source"), "terms": terms or None, "shortcut": values["shortcut"],
-                 "shortcut_scale": values["shortcut_scale"] or None}
-        for key, value in joins.items():
-            values.pop(key, None)
-            if value is not None:
-                values[key] = value
+        joins = {"input": row.source, "shortcut": row.shortcut, "shortcut_scale": row.shortcut_scale or None,
+                 "terms": [{"input": term.source, **attribute_values(term)} for term in row.terms] or None}
+        values.update({key: value for key, value in joins.items() if value is not None})
     return values
 
 
@@ -121,16 +116,14 @@ def _check(topology: Topology) -> None:
     need(all(Range(1, MAX_SIDE).allows(side) for side in (topology.height, topology.width)),
          f"input is {topology.height!r}×{topology.width!r}; sides from 1 to {MAX_SIDE} fit")
     for number, row in enumerate(topology.rows):
-        try:
+        with errors_in_layer(number, row):
             row.check()
             need(row.dense or not any(earlier.dense for earlier in topology.rows[:number]),
                  "a convolution cannot follow a fully connected layer")
-        except NetworkError as error:
-            raise NetworkError(f"layer {number} ({row.kind}): {error}") from None
     nodes = topology.nodes()
     for node in nodes:
-        need(prod(node.sums) <= MAX_MAP,
-             f"layer {node.index} ({node.layer.kind}): its map is too large; up to {MAX_MAP} values fit")
+        with errors_in_layer(node.index, node.layer):
+            need(prod(node.sums) <= MAX_MAP, f"its map is too large; up to {MAX_MAP} values fit")
     bits = sum(node.weight_bits for node in nodes)
     need(bits <= 8 * MAX_WEIGHT_BYTES, f"{bits} weight bits; a .bnn file holds up to {8 * MAX_WEIGHT_BYTES}")
 

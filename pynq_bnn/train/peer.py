@@ -52,7 +52,7 @@ class _Layer:
 
     def __init__(self, node: LayerNode, dtype: torch.dtype) -> None:
         self.node = node
-        self.parts = [(part, _weights(part, dtype)) for part in (node.main, *node.terms)]
+        self.parts = [(part, _weights(part, dtype)) for part in node.parts]
         layer = node.layer
         self.rule: tuple[Tensor, Tensor] | None = None
         if not isinstance(layer, Scores):

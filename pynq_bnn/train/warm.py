@@ -157,7 +157,7 @@ def start_from_network(model: Chain, network: Network, spec: InputSpec, batches:
         raise TrainError(f"cannot start from {network.name}: it takes {network.input.shape} with codes"
                          f" {network.input.codes.min()} to {network.input.codes.max()}, this network {spec.shape}"
                          f" with {spec.codes.min()} to {spec.codes.max()}")
-    if any(len(node.reads) > 1 or node.source != node.index - 1 for node in network.nodes):
+    if not network.is_chain:
         raise TrainError(f"cannot start from {network.name}: it joins maps; start from its training directory instead")
     model.eval()
     maps = [q for q, _ in batches.in_order(PICTURES)]
