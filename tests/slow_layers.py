@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from golden import convolve, dense, max_pool
 
+from pynq_bnn.backends.base import Backend
 from pynq_bnn.network import BinConv, BinFc, ConvTerm, FcTerm, FpConv, Network, Scores
 from pynq_bnn.network.handlers import Handlers
 from pynq_bnn.network.layers import LAYER_KINDS, TERM_KINDS
@@ -28,6 +29,19 @@ def slow_states(network: Network, image: np.ndarray) -> list[np.ndarray]:
             maps[node.index] = _fire(node.layer, sums if sums.ndim == 3 else sums[None, None],
                                      None if node.shortcut is None else maps[node.shortcut])
     return [maps[node.index] for node in network.nodes]
+
+
+def check_engines(engines: Sequence[Backend], seed: int) -> None:
+    """Fail unless engines of one network give every map and all scores of the slow loops for a random image."""
+    network = engines[0].network
+    image = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
+    *maps, scores = slow_states(network, image)
+    for engine in engines:
+        *found, sums = engine.states(image[None])
+        assert sums[0].tolist() == scores.tolist(), f"seed {seed}"
+        for node, packed, values in zip(network.nodes, found, maps):
+            bits = np.unpackbits(packed[0], axis=-1, bitorder="little")[..., :node.output.shape[2]]
+            assert np.array_equal(bits, values > 0), f"seed {seed}, layer {node.index}"
 
 
 @SLOW.for_(FpConv, BinConv, ConvTerm)

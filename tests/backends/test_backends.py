@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from slow_layers import slow_states
+from slow_layers import check_engines
 from tools import needs_rtl
 
 from pynq_bnn.backends import BACKENDS, CpuBackend, PopcountBackend, cpu_backend, create_backend
@@ -103,11 +103,4 @@ def test_an_unknown_backend_is_named_with_those_that_exist(random_network):
 @pytest.mark.parametrize("seed", range(20))
 def test_engines_give_what_slow_loops_over_the_number_rules_give(random_network, seed):
     network = random_network(seed)
-    image = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
-    *maps, scores = slow_states(network, image)
-    for engine in (CpuBackend(network), PopcountBackend(network), cpu_backend(network)):
-        *found, sums = engine.states(image[None])
-        assert sums[0].tolist() == scores.tolist(), f"seed {seed}"
-        for node, packed, values in zip(network.nodes, found, maps):
-            bits = np.unpackbits(packed[0], axis=-1, bitorder="little")[..., :node.output.shape[2]]
-            assert np.array_equal(bits, values > 0), f"seed {seed}, layer {node.index}"
+    check_engines((CpuBackend(network), PopcountBackend(network), cpu_backend(network)), seed)

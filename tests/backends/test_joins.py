@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from slow_layers import slow_states
+from slow_layers import check_engines
 
 from pynq_bnn.backends import CpuBackend, PopcountBackend, cpu_backend
 from pynq_bnn.errors import BackendError, NetworkError
@@ -29,14 +29,7 @@ SEEDS = range(24)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_engines_give_what_slow_loops_give_in_every_map(random_graph, seed):
     network = random_graph(seed)
-    image = np.random.default_rng(seed).integers(0, 256, network.input.shape, dtype=np.uint8)
-    *maps, scores = slow_states(network, image)
-    for engine in (CpuBackend(network), PopcountBackend(network), cpu_backend(network)):
-        *found, sums = engine.states(image[None])
-        assert sums[0].tolist() == scores.tolist(), f"seed {seed}"
-        for node, packed, values in zip(network.nodes, found, maps):
-            bits = np.unpackbits(packed[0], axis=-1, bitorder="little")[..., :node.output.shape[2]]
-            assert np.array_equal(bits, values > 0), f"seed {seed}, layer {node.index}"
+    check_engines((CpuBackend(network), PopcountBackend(network), cpu_backend(network)), seed)
 
 
 def test_the_random_graphs_have_all_that_joins_can_be(random_graph):
